@@ -1,0 +1,1 @@
+"""Where live events are shared."""

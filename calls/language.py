@@ -1,0 +1,89 @@
+"""The sentences Frontdesk itself speaks, in each language it ships, and the names other systems have for that language.
+
+A business in another language is answered by the AI in that language; only these sentences fall back to English.
+"""
+
+import msgspec
+
+
+class Phrases(msgspec.Struct, frozen=True, kw_only=True):
+    """Sentences of one language. ``{name}`` stands for the business."""
+
+    twilio_locale: str
+    """``<Say language>`` (Twilio, *Text-to-Speech*)."""
+    twilio_voice: str | None = None
+    """``<Say voice>`` where Twilio's default voice does not speak the language."""
+    greeting: str
+    apology: str
+    """Spoken when the model is lost and the call goes to the fallback."""
+    cannot_answer: str
+    leave_message: str
+    message_taken: str
+    unknown_number: str
+
+
+ENGLISH = Phrases(
+    twilio_locale="en-US",
+    greeting="Hello, this is {name}, how can I help you?",
+    apology="I'm sorry, we are having a technical problem. One moment, please.",
+    cannot_answer="We're sorry, we can't take your call right now. Please call again later. Goodbye.",
+    leave_message="We can't take your call right now. Please leave a message after the tone.",
+    message_taken="Thank you, your message has been recorded. Goodbye.",
+    unknown_number="Thank you for calling. This number is not in service yet. Please check the number and call again. Goodbye.",
+)
+
+PHRASES: dict[str, Phrases] = {
+    "en": ENGLISH,
+    "he": Phrases(
+        twilio_locale="he-IL",
+        twilio_voice="Google.he-IL-Standard-A",
+        greeting="שלום, הגעתם אל {name}, איך אפשר לעזור?",
+        apology="סליחה, יש לנו תקלה טכנית. רגע אחד, בבקשה.",
+        cannot_answer="מצטערים, איננו יכולים לענות כרגע. נסו שוב מאוחר יותר. להתראות.",
+        leave_message="איננו יכולים לענות כרגע. אנא השאירו הודעה אחרי הצפצוף.",
+        message_taken="תודה, ההודעה נשמרה. להתראות.",
+        unknown_number="תודה שהתקשרתם. המספר הזה עדיין אינו פעיל. בדקו את המספר ונסו שוב. להתראות.",
+    ),
+    "es": Phrases(
+        twilio_locale="es-US",
+        greeting="Hola, le atiende {name}, ¿en qué puedo ayudarle?",
+        apology="Lo siento, tenemos un problema técnico. Un momento, por favor.",
+        cannot_answer="Lo sentimos, ahora no podemos atender su llamada. Por favor, llame más tarde. Adiós.",
+        leave_message="Ahora no podemos atender su llamada. Por favor, deje un mensaje después de la señal.",
+        message_taken="Gracias, su mensaje ha sido grabado. Adiós.",
+        unknown_number="Gracias por llamar. Este número aún no está en servicio. Compruebe el número y llame de nuevo. Adiós.",
+    ),
+    "fr": Phrases(
+        twilio_locale="fr-FR",
+        greeting="Bonjour, vous êtes chez {name}, comment puis-je vous aider ?",
+        apology="Je suis désolé, nous avons un problème technique. Un instant, s'il vous plaît.",
+        cannot_answer="Nous sommes désolés, nous ne pouvons pas vous répondre pour le moment. Rappelez plus tard. Au revoir.",
+        leave_message="Nous ne pouvons pas vous répondre pour le moment. Laissez un message après le bip.",
+        message_taken="Merci, votre message a été enregistré. Au revoir.",
+        unknown_number="Merci de votre appel. Ce numéro n'est pas encore en service. Vérifiez le numéro et rappelez. Au revoir.",
+    ),
+    "ar": Phrases(
+        twilio_locale="arb",
+        twilio_voice="Polly.Zeina",
+        greeting="مرحبا، معكم {name}، كيف يمكنني مساعدتكم؟",
+        apology="عذرا، لدينا مشكلة فنية. لحظة من فضلكم.",
+        cannot_answer="نعتذر، لا يمكننا الرد على مكالمتكم الآن. يرجى الاتصال لاحقا. مع السلامة.",
+        leave_message="لا يمكننا الرد على مكالمتكم الآن. يرجى ترك رسالة بعد الصافرة.",
+        message_taken="شكرا، تم تسجيل رسالتكم. مع السلامة.",
+        unknown_number="شكرا لاتصالكم. هذا الرقم غير مفعل بعد. يرجى التحقق من الرقم والاتصال مرة أخرى. مع السلامة.",
+    ),
+    "ru": Phrases(
+        twilio_locale="ru-RU",
+        greeting="Здравствуйте, это {name}, чем могу помочь?",
+        apology="Извините, у нас технические неполадки. Одну минуту, пожалуйста.",
+        cannot_answer="Извините, сейчас мы не можем ответить. Пожалуйста, перезвоните позже. До свидания.",
+        leave_message="Сейчас мы не можем ответить. Пожалуйста, оставьте сообщение после сигнала.",
+        message_taken="Спасибо, ваше сообщение записано. До свидания.",
+        unknown_number="Спасибо за звонок. Этот номер пока не обслуживается. Проверьте номер и перезвоните. До свидания.",
+    ),
+}
+
+
+def phrases_of(language: str) -> Phrases:
+    """The sentences of ``language`` (ISO-639-1), English where none are shipped."""
+    return PHRASES.get(language, ENGLISH)

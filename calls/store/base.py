@@ -1,0 +1,109 @@
+"""Where calls are kept: the one interface every store has.
+
+Writers take turns (see ``docs/design.md``): ``/incoming-call`` opens the call and writes ``call.started`` (seq 1); from the
+accepted stream to the stored disposition the owning bridge alone appends; afterwards the webhooks append, each time on the
+last seq.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from calls.address import Channel
+from calls.events import AnyEvent, CallEvent, Usage
+from calls.ids import BusinessId, CallSid
+from calls.record import CallRecord, Disposition
+from calls.stream_token import StreamToken
+
+
+class StoreError(Exception):
+    """The store could not do what it was asked to."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or opened. ``str()`` says which and why."""
+
+
+class SequenceConflict(StoreError):
+    """Another writer has appended to the call in between; ``last_seq`` is where the record stands now."""
+
+    def __init__(self, call_sid: CallSid, last_seq: int) -> None:
+        self.call_sid, self.last_seq = call_sid, last_seq
+        super().__init__(f"{call_sid}: another writer has appended; the record stands at {last_seq}")
+
+
+class NewCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``/incoming-call`` knows about a call."""
+
+    call_sid: CallSid
+    business_id: BusinessId
+    from_: str
+    to: str
+    channel: Channel
+
+
+class OpenedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The call's record and the token of its stream."""
+
+    record: CallRecord
+    token: StreamToken
+    event: CallEvent | None
+    """``call.started`` if this request opened the call, ``None`` for a repeated one."""
+
+
+class CallStore(Protocol):
+    """Records and events of calls. Methods raise :class:`StoreError` and nothing else."""
+
+    async def open(self) -> None:
+        """Connects, and makes what is missing."""
+
+    async def close(self) -> None:
+        """Writes out and lets go."""
+
+    async def check(self) -> None:
+        """Returns if the store answers; raises :class:`StoreUnavailable` otherwise."""
+
+    async def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
+        """Opens the call, or finds it open: a webhook that Twilio repeats gets the same token while that token is good
+        and unused, and a fresh one (same attempt, later time) once it has run out unused."""
+
+    async def claim_stream(self, token: StreamToken, owner: str, at: datetime) -> CallRecord:
+        """Marks the token used and the call owned, in one step. After it ``owner`` alone appends.
+
+        Raises:
+            TokenRefused: ``replayed`` if the token was used before, ``unknown_call`` if there is no such call or it has ended.
+        """
+
+    async def append(self, events: Sequence[CallEvent]) -> None:
+        """Stores events of any number of calls, in order, all or none. Each must follow the last of its call.
+
+        Raises:
+            SequenceConflict: somebody else has written.
+        """
+
+    async def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
+        """Appends one event behind whatever is last, by conditional write. ``None`` if the call is unknown or has ended."""
+
+    async def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
+        """Commits what becomes of the caller; readable by everybody once it returns."""
+
+    async def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime) -> None:
+        """The owner's last word: the record is complete as far as the bridge goes."""
+
+    async def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
+        """Notes that ``/stream-ended`` was asked, and returns the record, read consistently."""
+
+    async def end_call(self, call_sid: CallSid, reason: str, at: datetime, duration_ms: int | None = None) -> CallEvent | None:
+        """Appends ``call.ended`` once, with what the record adds up to. ``None`` if it had ended before or is unknown.
+        ``duration_ms`` counts from ``call.started`` when not given."""
+
+    async def get_call(self, call_sid: CallSid) -> CallRecord | None:
+        """One record."""
+
+    async def list_calls(self, *, limit: int = 50, business_id: BusinessId | None = None, live: bool = False) -> list[CallRecord]:
+        """The newest records first; ``live``: only those not ended."""
+
+    async def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
+        """The events of a call with a seq above ``after``, in order."""

@@ -1,0 +1,1 @@
+"""The composition root: the ``frontdesk`` command, which wires the parts."""

@@ -1,0 +1,1 @@
+"""The phone: Twilio as a caller, a carrier and a REST API."""

@@ -1,0 +1,1 @@
+"""What Twilio asks over HTTP, answered with TwiML; and the adapters that serve the same handlers as Quart routes."""

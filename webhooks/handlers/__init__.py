@@ -1,0 +1,1 @@
+"""One file, one webhook: ``handler(context, event)``, the shape of a Twilio Function."""
