@@ -16,6 +16,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     greeting: str
     apology: str
     """Spoken when the model is lost and the call goes to the fallback."""
+    goodbye: str
+    """Spoken before a call is ended whose time is up."""
     cannot_answer: str
     leave_message: str
     message_taken: str
@@ -26,6 +28,7 @@ ENGLISH = Phrases(
     twilio_locale="en-US",
     greeting="Hello, this is {name}, how can I help you?",
     apology="I'm sorry, we are having a technical problem. One moment, please.",
+    goodbye="Thank you for calling. I have to end our call now. Goodbye.",
     cannot_answer="We're sorry, we can't take your call right now. Please call again later. Goodbye.",
     leave_message="We can't take your call right now. Please leave a message after the tone.",
     message_taken="Thank you, your message has been recorded. Goodbye.",
@@ -39,6 +42,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_voice="Google.he-IL-Standard-A",
         greeting="שלום, הגעתם אל {name}, איך אפשר לעזור?",
         apology="סליחה, יש לנו תקלה טכנית. רגע אחד, בבקשה.",
+        goodbye="תודה שהתקשרתם. אנחנו נאלצים לסיים את השיחה כעת. להתראות.",
         cannot_answer="מצטערים, איננו יכולים לענות כרגע. נסו שוב מאוחר יותר. להתראות.",
         leave_message="איננו יכולים לענות כרגע. אנא השאירו הודעה אחרי הצפצוף.",
         message_taken="תודה, ההודעה נשמרה. להתראות.",
@@ -48,6 +52,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="es-US",
         greeting="Hola, le atiende {name}, ¿en qué puedo ayudarle?",
         apology="Lo siento, tenemos un problema técnico. Un momento, por favor.",
+        goodbye="Gracias por llamar. Tengo que terminar la llamada ahora. Adiós.",
         cannot_answer="Lo sentimos, ahora no podemos atender su llamada. Por favor, llame más tarde. Adiós.",
         leave_message="Ahora no podemos atender su llamada. Por favor, deje un mensaje después de la señal.",
         message_taken="Gracias, su mensaje ha sido grabado. Adiós.",
@@ -57,6 +62,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="fr-FR",
         greeting="Bonjour, vous êtes chez {name}, comment puis-je vous aider ?",
         apology="Je suis désolé, nous avons un problème technique. Un instant, s'il vous plaît.",
+        goodbye="Merci de votre appel. Je dois y mettre fin maintenant. Au revoir.",
         cannot_answer="Nous sommes désolés, nous ne pouvons pas vous répondre pour le moment. Rappelez plus tard. Au revoir.",
         leave_message="Nous ne pouvons pas vous répondre pour le moment. Laissez un message après le bip.",
         message_taken="Merci, votre message a été enregistré. Au revoir.",
@@ -67,6 +73,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_voice="Polly.Zeina",
         greeting="مرحبا، معكم {name}، كيف يمكنني مساعدتكم؟",
         apology="عذرا، لدينا مشكلة فنية. لحظة من فضلكم.",
+        goodbye="شكرا لاتصالكم. علي إنهاء المكالمة الآن. مع السلامة.",
         cannot_answer="نعتذر، لا يمكننا الرد على مكالمتكم الآن. يرجى الاتصال لاحقا. مع السلامة.",
         leave_message="لا يمكننا الرد على مكالمتكم الآن. يرجى ترك رسالة بعد الصافرة.",
         message_taken="شكرا، تم تسجيل رسالتكم. مع السلامة.",
@@ -76,6 +83,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="ru-RU",
         greeting="Здравствуйте, это {name}, чем могу помочь?",
         apology="Извините, у нас технические неполадки. Одну минуту, пожалуйста.",
+        goodbye="Спасибо за звонок. Мне нужно завершить разговор. До свидания.",
         cannot_answer="Извините, сейчас мы не можем ответить. Пожалуйста, перезвоните позже. До свидания.",
         leave_message="Сейчас мы не можем ответить. Пожалуйста, оставьте сообщение после сигнала.",
         message_taken="Спасибо, ваше сообщение записано. До свидания.",

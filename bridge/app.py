@@ -1,0 +1,66 @@
+"""The bridge's web application: Quart for what people and machines ask over HTTP, the media streams beside it."""
+
+import structlog
+from quart import Quart, Response
+
+from bridge.media_stream import MediaStreams
+from bridge.services import Services
+from calls.store.base import StoreError
+
+log = structlog.get_logger()
+
+
+class Bridge:
+    """The application and its live calls. ``app`` is what an ASGI server serves."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.is_draining = False
+        self.app = Quart("bridge")
+        self.streams = MediaStreams(self.app.asgi_app, services, capacity=self)
+        self.app.asgi_app = self.streams  # type: ignore[method-assign]
+        self.app.add_url_rule("/healthz", "healthz", self._healthz)
+        self.app.add_url_rule("/readyz", "readyz", self._readyz)
+        self.app.add_url_rule("/metrics", "metrics", self._metrics)
+
+    def refusal(self) -> str | None:
+        """Why no new stream is taken: ``draining`` or ``at_capacity``; ``None`` if one is."""
+        if self.is_draining:
+            return "draining"
+        if len(self.streams.sessions) >= self._services.settings.max_calls:
+            return "at_capacity"
+        return None
+
+    def drain(self) -> None:
+        """Takes no new streams; those there are go on."""
+        self.is_draining = True
+
+    def leave_calls(self) -> None:
+        """Leaves every live stream without a disposition; ``/stream-ended`` decides what becomes of the callers."""
+        for session in list(self.streams.sessions):
+            session.drain()
+
+    @property
+    def live_calls(self) -> int:
+        """How many streams are being served."""
+        return len(self.streams.sessions)
+
+    async def _healthz(self) -> Response:
+        return _plain("ok\n", 200)
+
+    async def _readyz(self) -> Response:
+        reason = self.refusal()
+        if reason is None:
+            try:
+                await self._services.store.check()
+            except StoreError as error:
+                log.error("readyz.store", why=str(error))
+                reason = "store_unavailable"
+        return _plain("ready\n", 200) if reason is None else _plain(f"{reason}\n", 503)
+
+    async def _metrics(self) -> Response:
+        return Response(self._services.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _plain(text: str, status: int) -> Response:
+    return Response(text, status=status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,282 @@
+"""One call's stream in the shell: sockets, tasks, timer and store around one :class:`Conversation`. It decides nothing.
+
+Tasks of a call, all gone when :meth:`CallSession.run` returns, however the call ends: the phone's reader (which reads from the
+first millisecond, while the model connects), the phone's writer, the model's socket, and short jobs (token, disposition, REST).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from bridge.conversation import inputs as given
+from bridge.conversation import outputs as wanted
+from bridge.conversation.closing import STORE_WITHIN_MS
+from bridge.conversation.machine import Conversation
+from bridge.conversation.phases import Phase
+from bridge.model_socket import ModelSocket, ModelUnreachable
+from bridge.services import Services
+from bridge.spoken_lines import lines_of
+from calls.events import CallEvent
+from calls.ids import BusinessId, CallSid
+from calls.record import Disposition
+from calls.store.base import StoreError
+from calls.stream_token import TokenRefused, verify
+
+QUEUED_MESSAGES = 8192
+"""Messages waiting for Twilio's socket. An answer of a minute is 600; more means that nobody reads."""
+STORE_WITHIN_S = STORE_WITHIN_MS / 1000
+
+log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+class MediaSocket(Protocol):
+    """The media WebSocket as the session sees it."""
+
+    async def receive(self) -> str | bytes | None:
+        """The next message; ``None`` once the socket is closed."""
+
+    async def send(self, text: str) -> None:
+        """Sends a text message. Does nothing on a closed socket."""
+
+    async def close(self, code: int) -> None:
+        """Closes the socket."""
+
+
+class CallSession:
+    """Serves one media stream. ``business_id`` is the one in the stream's URL, if it names one."""
+
+    def __init__(self, services: Services, socket: MediaSocket, business_id: BusinessId | None) -> None:
+        self._services = services
+        self._socket = socket
+        self._business_id = business_id
+        self._core = Conversation()
+        self._call_sid: CallSid | None = None
+        self._to_twilio: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_MESSAGES)
+        self._model: ModelSocket | None = None
+        self._model_task: asyncio.Task[None] | None = None
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._release: wanted.Release | None = None
+        self._over = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for_ms = inf
+        self._loop = asyncio.get_running_loop()
+        self._clock_zero_s = self._loop.time()
+        self._wall_zero = datetime.now(UTC)
+        self._do: dict[type[wanted.Output], Callable[[Any], None]] = {
+            wanted.SendTwilio: lambda output: self._send_twilio(output.text),
+            wanted.SendModel: self._send_model,
+            wanted.RecordEvent: self._record,
+            wanted.CheckToken: lambda output: self._job(self._check_token(output)),
+            wanted.StoreDisposition: lambda output: self._job(self._store_disposition(output.disposition)),
+            wanted.CompleteCall: lambda _: self._job(self._complete_call()),
+            wanted.CloseStream: lambda output: self._send_twilio(output.code),
+            wanted.CloseModel: lambda _: self._close_model(),
+            wanted.Release: self._keep_release,
+            wanted.Log: self._log,
+        }
+
+    @property
+    def call_sid(self) -> CallSid | None:
+        """The call, once its token has been checked."""
+        return self._call_sid
+
+    @property
+    def _own_call(self) -> CallSid:
+        if self._call_sid is None:
+            raise RuntimeError("the core wants something done to a call that was never accepted")
+        return self._call_sid
+
+    async def run(self) -> None:
+        """Serves the stream to its end, then stores what is left and gives the call up."""
+        if self._business_id is not None:
+            self._open_model(self._business_id)
+        reader = asyncio.create_task(self._read_twilio(), name="twilio-reader")
+        writer = asyncio.create_task(self._write_twilio(), name="twilio-writer")
+        self.step(given.Tick())
+        try:
+            await self._over.wait()
+        finally:
+            self._disarm()
+            await self._end_tasks(reader, writer)
+            if self._call_sid is not None:
+                await self._services.endings.release(self._call_sid, self._release or wanted.Release(None, {}))
+
+    def call_over(self, status: str) -> None:
+        """Twilio's status callback says that the call has ended."""
+        self.step(given.CallOver(status))
+
+    def drain(self) -> None:
+        """The process must go."""
+        self.step(given.Draining())
+
+    def step(self, happened: given.AnyInput) -> None:
+        """One step of the core, its outputs carried out."""
+        try:
+            outputs = self._core.receive(self._now_ms(), happened)
+        except Exception:
+            # A defect of ours. Without a disposition /stream-ended gives the caller the business's fallback.
+            log.exception("call.core_failed", call_sid=self._call_sid)
+            self._over.set()
+            self._send_twilio(1011)
+            return
+        for output in outputs:
+            self._do[type(output)](output)
+        if self._core.phase is Phase.ENDED:
+            self._over.set()
+        elif self._core.wake_at_ms != self._armed_for_ms:
+            self._arm(self._core.wake_at_ms)
+
+    # --- time --------------------------------------------------------------------------------------------------------------
+
+    def _now_ms(self) -> float:
+        return (self._loop.time() - self._clock_zero_s) * 1000
+
+    def _arm(self, at_ms: float) -> None:
+        self._disarm()
+        self._armed_for_ms = at_ms
+        if at_ms != inf:
+            self._timer = self._loop.call_at(self._clock_zero_s + at_ms / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._armed_for_ms = inf
+        self.step(given.Tick())
+
+    def _disarm(self) -> None:
+        self._armed_for_ms = inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- the phone ---------------------------------------------------------------------------------------------------------
+
+    async def _read_twilio(self) -> None:
+        while (frame := await self._socket.receive()) is not None:
+            self.step(given.TwilioFrame(frame))
+        self.step(given.TwilioClosed())
+
+    async def _write_twilio(self) -> None:
+        while True:
+            message = await self._to_twilio.get()
+            if isinstance(message, int):
+                await self._socket.close(message)
+                return
+            await self._socket.send(message)
+
+    def _send_twilio(self, message: str | int) -> None:
+        try:
+            self._to_twilio.put_nowait(message)
+        except asyncio.QueueFull:
+            log.error("twilio.not_reading", call_sid=self._call_sid)
+            self._loop.call_soon(self.step, given.TwilioClosed())
+
+    # --- the model ---------------------------------------------------------------------------------------------------------
+
+    def _open_model(self, business_id: BusinessId) -> None:
+        profile = self._services.businesses.get(business_id)
+        self._model = ModelSocket(self._services.settings.model, profile.model if profile is not None else None)
+        self._model_task = asyncio.create_task(self._run_model(self._model), name="model")
+
+    async def _run_model(self, model: ModelSocket) -> None:
+        began_ms = self._now_ms()
+        try:
+            reason = await model.run(
+                opened=lambda: self.step(given.ModelOpened(self._now_ms() - began_ms)),
+                received=lambda frame: self.step(given.ModelFrame(frame)),
+            )
+        except ModelUnreachable as unreachable:
+            reason = str(unreachable)
+        self.step(given.ModelClosed(reason))
+
+    def _send_model(self, output: wanted.SendModel) -> None:
+        if self._model is not None and not self._model.send(output.text):
+            self._loop.call_soon(self.step, given.ModelClosed("does not read what it is sent"))
+
+    def _close_model(self) -> None:
+        if self._model_task is not None:
+            self._model_task.cancel()
+
+    # --- jobs --------------------------------------------------------------------------------------------------------------
+
+    def _job(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _check_token(self, check: wanted.CheckToken) -> None:
+        settings = self._services.settings
+        try:
+            token = verify(
+                check.token,
+                settings.stream_token_secret,
+                call_sid=check.call_sid,
+                business_id=self._business_id,
+                now_s=time.time(),
+            )
+            profile = self._services.businesses.get(token.business_id)
+            if profile is None:
+                raise TokenRefused("unknown_business")
+            record = await _bounded(self._services.store.claim_stream(token, settings.owner, datetime.now(UTC)))
+        except TokenRefused as refused:
+            self.step(given.StreamRefused(refused.reason))
+        except (StoreError, TimeoutError) as error:
+            log.error("store.claim_failed", why=str(error) or "timeout")
+            self.step(given.StreamRefused("store_unavailable"))
+        else:
+            self._call_sid = check.call_sid
+            self._services.metrics.calls.inc()
+            if self._model_task is None:
+                self._open_model(token.business_id)
+            self.step(given.StreamAccepted(record, profile, lines_of(profile.language)))
+
+    async def _store_disposition(self, disposition: Disposition) -> None:
+        try:
+            # What was said before belongs on the record before anybody else may append to it.
+            await _bounded(self._services.journal.flush(self._own_call))
+            await _bounded(self._services.store.set_disposition(self._own_call, disposition))
+        except (StoreError, TimeoutError) as error:
+            log.error("store.disposition_failed", call_sid=self._call_sid, why=str(error) or "timeout")
+            self.step(given.DispositionStored(ok=False))
+        else:
+            self.step(given.DispositionStored(ok=True))
+
+    async def _complete_call(self) -> None:
+        self.step(given.CallCompleted(await self._services.call_control.complete(self._own_call)))
+
+    # --- record ------------------------------------------------------------------------------------------------------------
+
+    def _record(self, output: wanted.RecordEvent) -> None:
+        at = self._wall_zero + timedelta(milliseconds=output.at_ms)
+        self._services.metrics.count(output.body)
+        self._services.journal.record(CallEvent(self._own_call, output.seq, at, output.body))
+
+    def _keep_release(self, release: wanted.Release) -> None:
+        self._release = release
+
+    def _log(self, output: wanted.Log) -> None:
+        if output.event == "stream_refused":
+            self._services.metrics.refused.labels(output.detail).inc()
+        log.warning(f"stream.{output.event}", detail=output.detail, business_id=self._business_id)
+
+    async def _end_tasks(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
+        """Lets jobs and the last messages finish within their bounds, then leaves nothing behind."""
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=STORE_WITHIN_S + 1)
+        polite = [writer, *([self._model_task] if self._model_task is not None else [])]
+        await asyncio.wait(polite, timeout=2)
+        tasks = [reader, *polite, *self._jobs]
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.error("call.task_failed", call_sid=self._call_sid, exc_info=result)
+
+
+async def _bounded(work: Awaitable[_T]) -> _T:
+    async with asyncio.timeout(STORE_WITHIN_S):
+        return await work

@@ -1,0 +1,114 @@
+"""The AI's side of the line: responses become audio on the phone, and what was played becomes a line of the transcript."""
+
+from base64 import b64encode
+from math import inf
+
+import msgspec
+
+from bridge.conversation import model_events as ev
+from bridge.conversation import model_messages
+from bridge.conversation.outbox import Outbox
+from bridge.conversation.playback import Playback
+from bridge.conversation.responses import Response, Responses
+from bridge.conversation.transcript import Transcript
+from bridge.conversation.twilio_messages import StreamWriter, audio_of
+
+
+class SpokenLine(msgspec.Struct, frozen=True):
+    """A sentence the bridge can say without the model."""
+
+    text: str
+    audio: bytes
+    """μ-law, 8 kHz."""
+
+
+class AgentVoice:
+    """Asks for responses one at a time, plays what comes, and knows what of it was heard."""
+
+    def __init__(self, outbox: Outbox, transcript: Transcript) -> None:
+        self.responses = Responses()
+        self.playback = Playback()
+        self.last_audio_ms = -inf
+        self._outbox = outbox
+        self._transcript = transcript
+        self._writer = StreamWriter("")
+        self._unfinished: dict[str, str] = {}  # item with audio on the phone → its response, until its line is settled
+        self._lines_said = 0
+
+    def attach(self, stream_sid: str) -> None:
+        """The stream to play into."""
+        self._writer = StreamWriter(stream_sid)
+
+    def is_audible(self) -> bool:
+        """Whether the caller is hearing the AI, or is about to."""
+        return self.playback.is_audible
+
+    def create_next(self) -> Response | None:
+        """Sends ``response.create`` if one is wanted and the model is free."""
+        response = self.responses.next(self._outbox.now_ms)
+        if response is not None:
+            self._outbox.model(model_messages.response_create())
+        return response
+
+    def hear(self, delta: ev.AudioDelta) -> Response | None:
+        """Plays audio of the active response. Returns that response, or ``None`` if the audio is nobody's or unusable."""
+        response = self.responses.sign(delta.response_id, self._outbox.now_ms)
+        if response is None:
+            return None
+        audio = audio_of(delta.delta)
+        if audio is None or not delta.item_id:
+            self._outbox.error("model", "bad_audio", "audio that is not base64, or names no item, was dropped")
+            return None
+        if not audio:
+            return None
+        response.mention(delta.item_id)
+        self._play(delta.item_id, audio)
+        self._unfinished[delta.item_id] = response.id
+        return response
+
+    def say(self, line: SpokenLine) -> None:
+        """Speaks a stored line behind what is queued."""
+        self._lines_said += 1
+        item_id = f"fd_line_{self._lines_said}"
+        self._transcript.place(item_id, None, "agent")
+        self._transcript.agent_text_done(item_id, line.text)
+        self._play(item_id, line.audio)
+        self._unfinished[item_id] = ""
+
+    def _play(self, item_id: str, audio: bytes) -> None:
+        for piece in self.playback.send(item_id, audio, self._outbox.now_ms):
+            self._outbox.twilio(self._writer.media(b64encode(piece.audio).decode("ascii")))
+            self._outbox.twilio(self._writer.mark(piece.mark))
+        self.last_audio_ms = self._outbox.now_ms
+
+    def settle_lines(self, *, stream_over: bool = False) -> None:
+        """Hands the transcript every item that has been played to its end, or, when the stream is over, as far as it was."""
+        nothing_is_playing = not self.is_audible()
+        active_id = self.responses.active.id if self.responses.active is not None else None
+        for item_id, response_id in list(self._unfinished.items()):
+            is_complete = response_id != active_id
+            is_played = nothing_is_playing or self.playback.is_confirmed(item_id)
+            if stream_over or (is_complete and is_played):
+                self._settle(item_id)
+
+    def _settle(self, item_id: str) -> None:
+        played = self.playback.played(item_id, self._outbox.now_ms)
+        self._transcript.agent_over(item_id, played.heard_ms, played.sent_ms, self._outbox.now_ms)
+        del self._unfinished[item_id]
+
+    def heard_ms_of(self, item_ids: list[str]) -> int:
+        """How much of these items was heard altogether."""
+        return round(sum(self.playback.played(item_id, self._outbox.now_ms).heard_ms for item_id in item_ids))
+
+    def settle_silent_items(self, response: Response) -> None:
+        """A response is done: of its items without audio nothing will be heard."""
+        for item_id in response.items:
+            if item_id not in self._unfinished:
+                self._transcript.agent_over(item_id, 0, 0, self._outbox.now_ms)
+
+    def retry(self, response: Response) -> bool:
+        """Asks once more for a response that came to nothing; ``False`` if that has been tried."""
+        if response.attempt > 1:
+            return False
+        self.responses.want(response.purpose, attempt=response.attempt + 1)
+        return True

@@ -1,0 +1,62 @@
+"""The caller's side of the line: audio goes to the model once the gate is open, and turns are kept count of."""
+
+from collections import deque
+
+from bridge.conversation import model_messages
+from bridge.conversation.asides import Asides
+from bridge.conversation.g711 import rms
+from bridge.conversation.outbox import Outbox
+from bridge.conversation.outputs import SendModel
+from bridge.conversation.playback import BYTES_PER_MS
+from bridge.conversation.turns import CallerTurns
+from calls.business import BusinessProfile, Turns
+
+HELD_MS = 5000
+"""Caller audio kept while the gate is shut; beyond it the oldest is dropped."""
+
+
+class CallerEar:
+    """Passes the caller's audio on, byte for byte. Shut, it holds the last five seconds and lets them follow in order."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.turns = CallerTurns(Turns())
+        self.asides = Asides("en")
+        self.is_open = False
+        self._outbox = outbox
+        self._held: deque[tuple[str, bytes]] = deque()
+        self._held_ms = 0.0
+        self._voiced_above_rms = 0.0
+
+    def configure(self, profile: BusinessProfile) -> None:
+        """The business is known."""
+        self.turns = CallerTurns(profile.turns)
+        self.asides = Asides(profile.language)
+        self._voiced_above_rms = profile.barge_in.rms
+
+    def hear(self, payload: str, audio: bytes) -> None:
+        """A piece of the caller's audio, as Twilio sent it and decoded."""
+        if self.is_open:
+            self._forward(payload, audio)
+            return
+        self._held.append((payload, audio))
+        self._held_ms += len(audio) / BYTES_PER_MS
+        while self._held_ms > HELD_MS and len(self._held) > 1:
+            self._held_ms -= len(self._held.popleft()[1]) / BYTES_PER_MS
+
+    def open(self) -> None:
+        """The greeting has been asked for: what was held follows, then what comes."""
+        self.is_open = True
+        while self._held:
+            self._forward(*self._held.popleft())
+        self._held_ms = 0.0
+
+    def shut(self) -> None:
+        """There is no model to hear the caller any more; nothing is kept for it."""
+        self.is_open = False
+        self._held.clear()
+        self._held_ms = 0.0
+
+    def _forward(self, payload: str, audio: bytes) -> None:
+        voiced = self.turns.needs_voiced_audio and rms(audio) > self._voiced_above_rms
+        self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
+        self._outbox.add(SendModel(model_messages.append_audio(payload)))

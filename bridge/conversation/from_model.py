@@ -1,0 +1,194 @@
+"""What the model's events do to the conversation (OpenAI Realtime, server events)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bridge.conversation import model_events as ev
+from bridge.conversation.model_errors import Severity, severity_of
+from bridge.conversation.phases import Phase
+from bridge.conversation.responses import Purpose, Response
+from bridge.conversation.usage import add_usage
+from calls import events
+
+if TYPE_CHECKING:
+    from bridge.conversation.inputs import ModelFrame
+    from bridge.conversation.machine import Conversation
+
+
+MAX_HELD_EVENTS = 2000
+"""Events kept until the session is confirmed; by far more than a model sends within the time it has for that."""
+_BEFORE_CONFIRMATION = (ev.SessionUpdated, ev.ModelError, ev.UnreadableEvent, ev.UnknownEvent)
+
+
+class ModelSide:
+    """Takes in the events of the model's socket."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._held: list[ev.ModelEvent] = []
+        self.connected: events.ModelConnected | None = None
+        """Kept until the call is ours and has a record to put it on."""
+        self._react: dict[type[ev.ModelEvent], Callable[[Any], None]] = {
+            ev.AudioDelta: self._audio,
+            ev.AgentTextDelta: self._agent_text,
+            ev.AgentTextDone: self._agent_text_done,
+            ev.ResponseCreated: self._response_created,
+            ev.ResponseDone: self._response_done,
+            ev.ItemAdded: self._item_added,
+            ev.SpeechStarted: self._speech_started,
+            ev.SpeechStopped: self._speech_stopped,
+            ev.Committed: self._committed,
+            ev.CallerTextDone: self._caller_text,
+            ev.CallerTextFailed: self._caller_text_failed,
+            ev.SessionUpdated: self._session_updated,
+            ev.ModelError: self._error,
+            ev.UnreadableEvent: lambda _: self._note("unreadable", "an event that could not be read was dropped"),
+            ev.UnknownEvent: lambda _: self._note("unknown_event", "an event of an unknown kind was ignored"),
+            ev.Passed: lambda _: None,
+        }
+
+    def take(self, given: ModelFrame) -> None:
+        """One event. A model that was given up is not listened to any more; until it has confirmed the session, and with it the
+        audio formats, nothing it says is acted on."""
+        if self._conversation.model_is_gone:
+            return
+        event = ev.read(given.frame)
+        if self._conversation.session_is_confirmed or isinstance(event, _BEFORE_CONFIRMATION):
+            self._react[type(event)](event)
+        elif len(self._held) < MAX_HELD_EVENTS:
+            self._held.append(event)
+
+    def session_confirmed(self) -> None:
+        """What the model did before it confirmed the session is taken in now, in order."""
+        held, self._held = self._held, []
+        for event in held:
+            self._react[type(event)](event)
+
+    def _audio(self, delta: ev.AudioDelta) -> None:
+        conversation = self._conversation
+        if conversation.phase not in (Phase.GREETING, Phase.CONVERSING):
+            return
+        response = conversation.voice.hear(delta)
+        if response is None:
+            return
+        if response.purpose is Purpose.GREETING:
+            conversation.greeting_heard(delta.item_id)
+        elif not response.has_audio:
+            self._first_audio_of_a_reply()
+        response.has_audio = True
+
+    def _first_audio_of_a_reply(self) -> None:
+        conversation = self._conversation
+        latency_ms = conversation.ear.turns.answer_latency_ms(conversation.now_ms)
+        if latency_ms is not None:
+            conversation.outbox.record(events.TurnFirstAudio(latency_ms=latency_ms))
+
+    # --- responses ---------------------------------------------------------------------------------------------------------
+
+    def _response_created(self, event: ev.ResponseCreated) -> None:
+        self._sign(event.response.id)
+
+    def _response_done(self, event: ev.ResponseDone) -> None:
+        conversation = self._conversation
+        add_usage(conversation.usage, event.response.usage)
+        response = conversation.voice.responses.done(event.response.id, conversation.now_ms)
+        if response is None:
+            return
+        status = event.response.status or "completed"
+        if status in ("failed", "incomplete"):
+            self._note(f"response_{status}", f"a response ended as {status}: {event.response.failure}")
+        conversation.voice.settle_silent_items(response)
+        if not response.has_audio and status != "cancelled":
+            self._came_to_nothing(response, event.response.failure)
+        elif response.purpose is Purpose.GREETING:
+            conversation.greeting.response_is_done = True
+
+    def _came_to_nothing(self, response: Response, failure: str) -> None:
+        conversation = self._conversation
+        if conversation.phase in (Phase.GREETING, Phase.CONVERSING) and not conversation.voice.retry(response):
+            conversation.lose_model(f"no_audio: {failure}")
+
+    def _sign(self, response_id: str) -> Response | None:
+        conversation = self._conversation
+        return conversation.voice.responses.sign(response_id, conversation.now_ms)
+
+    def _agent_text(self, event: ev.AgentTextDelta) -> None:
+        response = self._sign(event.response_id)
+        if response is not None:
+            response.mention(event.item_id)
+            self._conversation.transcript.agent_text(event.item_id, event.delta)
+
+    def _agent_text_done(self, event: ev.AgentTextDone) -> None:
+        response = self._sign(event.response_id)
+        if response is None:
+            return
+        self._conversation.transcript.agent_text_done(event.item_id, event.transcript)
+        if response.purpose is Purpose.GREETING:
+            self._conversation.greeting.text_is_done = True
+
+    def _item_added(self, event: ev.ItemAdded) -> None:
+        is_speech = event.item.type in ("message", "")
+        speaker = {"user": "caller", "assistant": "agent"}.get(event.item.role or "", "") if is_speech else ""
+        conversation = self._conversation
+        conversation.transcript.place(event.item.id, event.previous_item_id, speaker)
+        if speaker == "agent" and conversation.voice.responses.active is not None:
+            conversation.voice.responses.active.mention(event.item.id)
+
+    # --- the caller's turns ------------------------------------------------------------------------------------------------
+
+    def _speech_started(self, event: ev.SpeechStarted) -> None:
+        self._conversation.ear.turns.started(event.item_id, event.audio_start_ms)
+
+    def _speech_stopped(self, event: ev.SpeechStopped) -> None:
+        conversation = self._conversation
+        conversation.ear.turns.stopped(event.item_id, event.audio_end_ms, conversation.now_ms)
+
+    def _committed(self, event: ev.Committed) -> None:
+        conversation = self._conversation
+        conversation.transcript.place(event.item_id, event.previous_item_id, "caller")
+        speech_ms = conversation.ear.turns.committed(event.item_id)
+        if conversation.phase is Phase.GREETING:
+            conversation.greeting.keep(speech_ms)
+        elif conversation.phase is Phase.CONVERSING:
+            if conversation.voice.is_audible() or conversation.voice.responses.active is not None:
+                conversation.ear.asides.keep(event.item_id, speech_ms)
+            else:
+                conversation.voice.responses.want(Purpose.REPLY)
+
+    def _caller_text(self, event: ev.CallerTextDone) -> None:
+        self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)
+
+    def _caller_text_failed(self, event: ev.CallerTextFailed) -> None:
+        self._conversation.transcript.caller_unheard(event.item_id)
+        self._note(
+            "transcription", f"a turn of the caller was not transcribed: {event.error.code or event.error.type or 'unknown'}"
+        )
+
+    # --- the session -------------------------------------------------------------------------------------------------------
+
+    def _session_updated(self, event: ev.SessionUpdated) -> None:
+        conversation = self._conversation
+        if conversation.session_is_confirmed or not conversation.voice.responses.has_been_asked:
+            return
+        formats = (event.format_of("input"), event.format_of("output"))
+        if formats == ("audio/pcmu", "audio/pcmu"):
+            conversation.session_confirmed()
+        else:
+            self._note("audio_format", f"the model wants to hear {formats[0]} and speak {formats[1]}, not audio/pcmu")
+            conversation.lose_model("audio_format")
+
+    def _error(self, event: ev.ModelError) -> None:
+        conversation = self._conversation
+        code = event.error.code or event.error.type
+        severity = severity_of(code, setting_up=not conversation.session_is_confirmed)
+        if severity is Severity.BUSY:
+            conversation.voice.responses.refused_as_busy()
+        if severity in (Severity.NOTED, Severity.FATAL):
+            self._note(f"error_{code}", f"{code or 'unknown'}: {(event.error.message or '')[:300]}")
+        if severity is Severity.FATAL:
+            conversation.lose_model(code or "error")
+
+    def _note(self, kind: str, message: str) -> None:
+        self._conversation.outbox.error("model", kind, message)

@@ -1,0 +1,99 @@
+"""What the shell tells the core. Each input is handed over together with the time it happened at."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bridge.conversation.agent_voice import SpokenLine
+from calls.business import BusinessProfile
+from calls.record import CallRecord
+
+
+class Input(msgspec.Struct, frozen=True):
+    """Something that happened."""
+
+
+class TwilioFrame(Input, frozen=True):
+    """A message arrived on the media WebSocket: text, or ``bytes`` for a binary frame."""
+
+    frame: str | bytes
+
+
+class TwilioClosed(Input, frozen=True):
+    """The media WebSocket is gone, however that came about."""
+
+
+class StreamAccepted(Input, frozen=True):
+    """The stream's token holds, and this bridge owns the call from here on. ``lines``: what the bridge can say by itself, in the
+    business's language (``apology``, ``goodbye``)."""
+
+    record: CallRecord
+    profile: BusinessProfile
+    lines: Mapping[str, SpokenLine]
+
+
+class StreamRefused(Input, frozen=True):
+    """The stream's token does not hold. ``reason`` as in ``calls.stream_token.TokenRefused``, or ``store_unavailable``."""
+
+    reason: str
+
+
+class ModelOpened(Input, frozen=True):
+    """The model's socket is open. ``connect_ms``: how long that took; ``warm``: it was opened before the call."""
+
+    connect_ms: float
+    warm: bool = False
+
+
+class ModelFrame(Input, frozen=True):
+    """An event of the Realtime API arrived."""
+
+    frame: str | bytes
+
+
+class ModelClosed(Input, frozen=True):
+    """The model's socket is gone or could not be opened. ``reason`` may be shown to an operator."""
+
+    reason: str
+
+
+class DispositionStored(Input, frozen=True):
+    """What becomes of the caller is committed, or, with ``ok`` false, could not be within its time."""
+
+    ok: bool
+
+
+class CallCompleted(Input, frozen=True):
+    """Twilio's REST API has completed the call, or, with ``ok`` false, has not."""
+
+    ok: bool
+
+
+class CallOver(Input, frozen=True):
+    """Twilio reports a terminal call status, whatever the media WebSocket still does."""
+
+    status: str
+
+
+class Draining(Input, frozen=True):
+    """The process must go: leave the stream without a disposition, so that ``/stream-ended`` decides."""
+
+
+class Tick(Input, frozen=True):
+    """Nothing but time has passed: the moment asked for with ``wake_at_ms`` has come."""
+
+
+AnyInput = (
+    TwilioFrame
+    | TwilioClosed
+    | StreamAccepted
+    | StreamRefused
+    | ModelOpened
+    | ModelFrame
+    | ModelClosed
+    | DispositionStored
+    | CallCompleted
+    | CallOver
+    | Draining
+    | Tick
+)

@@ -1,0 +1,357 @@
+"""The conversation core: one call's stream, from the media WebSocket's first message to its last.
+
+Theory of operation. The shell hands in what happened (``bridge.conversation.inputs``) with the time it happened at, and does what
+comes back (``bridge.conversation.outputs``) in order. A step has two halves, as in h11: the input is taken in by the concept it
+belongs to (*event-triggered*), then ``_settle`` applies the rules that depend on state alone (*state-triggered*): the greeting is
+asked for once stream and model are both there, a played item becomes a line, a wanted response is created once the model is
+free. A rule that finds nothing to do does nothing, so their order is the only coupling between them.
+
+The core has no clock: ``wake_at_ms`` says when it wants to be called with a ``Tick`` if nothing else happens before. It never
+raises on what a peer sends, never sends the model audio before the greeting has been asked for, and always reaches ``ENDED``.
+"""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any
+
+from bridge.conversation import inputs as given
+from bridge.conversation import model_messages
+from bridge.conversation import outputs as wanted
+from bridge.conversation.agent_voice import AgentVoice, SpokenLine
+from bridge.conversation.caller_ear import CallerEar
+from bridge.conversation.closing import Closing, Step, fallback_disposition
+from bridge.conversation.from_model import ModelSide
+from bridge.conversation.from_twilio import TwilioSide
+from bridge.conversation.greeting import Greeting
+from bridge.conversation.outbox import Outbox
+from bridge.conversation.phases import Phase, Trigger, after
+from bridge.conversation.playback import LOST_MARK_MS
+from bridge.conversation.responses import Purpose
+from bridge.conversation.transcript import Transcript
+from calls import events
+from calls.business import BusinessProfile
+from calls.ids import CallSid
+from calls.record import Disposition
+
+START_WITHIN_MS = 10_000
+"""A media WebSocket that has not said ``start`` by then is nobody's call."""
+MODEL_WITHIN_MS = 6_000
+"""How long the model may take to connect, or to confirm its session, before the caller is told."""
+
+
+class Conversation:
+    """One call's stream."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.CONNECTING
+        self.outbox = Outbox()
+        self.transcript = Transcript()
+        self.voice = AgentVoice(self.outbox, self.transcript)
+        self.ear = CallerEar(self.outbox)
+        self.greeting = Greeting()
+        self.closing: Closing | None = None
+        self.profile: BusinessProfile | None = None
+        self.usage: dict[str, int] = {}
+        self.start_received_ms: float | None = None
+        self.model_is_open = False
+        self.model_is_gone = False
+        """Lost, or not needed any more."""
+        self._model_lost_reason: str | None = None
+        self.session_is_confirmed = False
+        self._lines: Mapping[str, SpokenLine] = {}
+        self._deadlines: dict[str, float] = {}
+        self._greeting_items: list[str] = []
+        self._began_ms: float | None = None
+        self._twilio = TwilioSide(self)
+        self._model = ModelSide(self)
+        self._take: dict[type[given.Input], Callable[[Any], None]] = {
+            given.TwilioFrame: self._twilio.take,
+            given.TwilioClosed: lambda _: self.stream_over(None),
+            given.StreamAccepted: self._accepted,
+            given.StreamRefused: self._refused,
+            given.ModelOpened: self._model_opened,
+            given.ModelFrame: self._model.take,
+            given.ModelClosed: lambda closed: self.lose_model(closed.reason),
+            given.DispositionStored: self._disposition_stored,
+            given.CallCompleted: self._call_completed,
+            given.CallOver: lambda over: self.stream_over(over.status),
+            given.Draining: lambda _: self._leave(1001),
+            given.Tick: lambda _: None,
+        }
+
+    # --- the shell's three doors -------------------------------------------------------------------------------------------
+
+    def receive(self, now_ms: float, happened: given.AnyInput) -> list[wanted.AnyOutput]:
+        """One step. ``now_ms`` is on any clock that only goes forward; it may be the same in consecutive steps."""
+        self.outbox.now_ms = max(now_ms, self.outbox.now_ms)
+        if self._began_ms is None:
+            self._began_ms = self.now_ms
+            self._deadlines["start"] = self.now_ms + START_WITHIN_MS
+        if self.phase is not Phase.ENDED:
+            self._take[type(happened)](happened)
+            # 50 pieces of audio a second change nothing that the rules below look at; their deadlines come as ticks.
+            if not isinstance(happened, given.TwilioFrame) or self._twilio.last_was_news:
+                self._settle()
+        elif isinstance(happened, given.StreamAccepted) and self.profile is None:
+            # The stream ended while its token was being checked: the call became ours too late.
+            self.outbox.add(wanted.Release(None, {}))
+        return self.outbox.drain()
+
+    @property
+    def wake_at_ms(self) -> float:
+        """When to hand in a ``Tick`` if nothing else happens before; ``inf``: never."""
+        if self.phase is Phase.ENDED:
+            return inf
+        return min(
+            min(self._deadlines.values(), default=inf),
+            self.voice.playback.over_by_ms,
+            self._greeting_gives_up_ms(),
+            self.voice.responses.stalled_at_ms,
+            self.transcript.wake_at_ms,
+            self.ear.asides.wake_at_ms,
+            self.closing.wake_at_ms if self.closing is not None else inf,
+        )
+
+    @property
+    def now_ms(self) -> float:
+        """The time of the present step."""
+        return self.outbox.now_ms
+
+    # --- what the two sides of the line call -------------------------------------------------------------------------------
+
+    def move(self, trigger: Trigger) -> bool:
+        """The only way a phase changes. ``False`` where the trigger has no meaning."""
+        phase = after(self.phase, trigger)
+        if phase is None:
+            return False
+        self.phase = phase
+        return True
+
+    def stream_started(self, stream_sid: str, call_sid: CallSid, token: str | None) -> None:
+        """Twilio's ``start``: from here the greeting latency counts, once the token has been checked."""
+        self.start_received_ms = self.now_ms
+        self._deadlines.pop("start", None)
+        self.voice.attach(stream_sid)
+        self.outbox.add(wanted.CheckToken(token, call_sid))
+
+    def session_confirmed(self) -> None:
+        """``session.updated`` says what was asked for: audio may reach the phone."""
+        self.session_is_confirmed = True
+        self._deadlines.pop("session", None)
+        self._model.session_confirmed()
+
+    def greeting_heard(self, item_id: str) -> None:
+        """Audio of the greeting went out."""
+        if item_id not in self._greeting_items:
+            self._greeting_items.append(item_id)
+        if self.greeting.first_audio_ms is None and self.start_received_ms is not None:
+            self.greeting.first_audio_ms = self.now_ms
+            latency_ms = round(self.now_ms - self.start_received_ms)
+            self.outbox.record(events.GreetingFirstAudio(latency_ms=latency_ms))
+
+    def lose_model(self, reason: str) -> None:
+        """The model's session is over: the caller is told, then gets the business's fallback."""
+        if self.model_is_gone:
+            return
+        self._model_lost_reason = reason
+        self._let_go_of_model()
+        if self.profile is not None:
+            self._apologise(self.profile)
+
+    def leave_with_fallback(self, reason: str) -> None:
+        """Leaves the stream without a word of ours; the business's fallback speaks."""
+        if self.profile is None:
+            self._leave(1009)
+        else:
+            self._close(reason, fallback_disposition(self.profile, reason), None)
+
+    def stream_over(self, call_status: str | None) -> None:
+        """The media stream is gone. ``call_status``: so is the call, as Twilio's callback says."""
+        closing = self.closing
+        if closing is not None and (closing.completed or call_status is not None):
+            self._end(closing.reason)
+        elif call_status is not None:
+            self._end("caller_hung_up" if call_status == "completed" else call_status)
+        else:
+            self._end(None)
+
+    # --- the shell's answers -----------------------------------------------------------------------------------------------
+
+    def _accepted(self, accepted: given.StreamAccepted) -> None:
+        if self.profile is not None:
+            return
+        self.profile = accepted.profile
+        self._lines = accepted.lines
+        self.ear.configure(accepted.profile)
+        self.outbox.number_from(accepted.record.last_seq)
+        self._deadlines["max_call"] = self.now_ms + accepted.profile.limits.max_call_s * 1000
+        if self._model_lost_reason is not None:
+            self._apologise(accepted.profile)
+        elif not self.model_is_open:
+            self._deadlines["connect"] = self.now_ms + MODEL_WITHIN_MS
+
+    def _refused(self, refused: given.StreamRefused) -> None:
+        if self.profile is None:
+            self.outbox.add(wanted.Log("stream_refused", refused.reason))
+            self._leave(1008)
+
+    def _model_opened(self, opened: given.ModelOpened) -> None:
+        if not self.model_is_gone and not self.model_is_open:
+            self.model_is_open = True
+            self._deadlines.pop("connect", None)
+            self._model.connected = events.ModelConnected(ms=round(opened.connect_ms), warm=opened.warm)
+
+    def _disposition_stored(self, stored: given.DispositionStored) -> None:
+        closing = self.closing
+        if closing is None or closing.step is not Step.STORING:
+            return
+        if not stored.ok:
+            self.outbox.error("store", "disposition", "what becomes of the caller could not be stored; the fallback decides")
+        if stored.ok and closing.must_be_completed:
+            closing.enter(Step.COMPLETING, self.now_ms)
+            self.outbox.add(wanted.CompleteCall())
+        else:
+            self._leave(1000)
+
+    def _call_completed(self, completed: given.CallCompleted) -> None:
+        if self.closing is not None and self.closing.step is Step.COMPLETING:
+            self.closing.completed = completed.ok
+            self._leave(1000)
+
+    # --- rules that depend on state alone ----------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        self._meet_deadlines()
+        self._request_greeting()
+        self.voice.settle_lines()
+        self._finish_greeting()
+        self._answer_asides()
+        self._create_response()
+        self._advance_closing()
+        for line in self.transcript.due(self.now_ms):
+            self.outbox.record(line)
+
+    def _meet_deadlines(self) -> None:
+        self.voice.playback.give_up_lost_marks(self.now_ms)
+        due = [name for name, at_ms in self._deadlines.items() if self.now_ms >= at_ms]
+        for name in due:
+            del self._deadlines[name]
+            self._deadline_met(name)
+        if self.now_ms >= self.voice.responses.stalled_at_ms:
+            self.lose_model("stalled")
+        closing = self.closing
+        if closing is not None and self.now_ms >= closing.wake_at_ms:
+            self.outbox.error("bridge", "closing_answer", "the closing went on without an answer from store or Twilio")
+            self._leave(1000)
+
+    def _deadline_met(self, name: str) -> None:
+        match name:
+            case "start":
+                self.outbox.add(wanted.Log("stream_refused", "no_start"))
+                self._leave(1008)
+            case "connect":
+                self.lose_model("connect_timeout")
+            case "session":
+                self.lose_model("session_not_confirmed")
+            case "max_call" if self.closing is None:
+                self._close("max_duration", Disposition(action="hang_up", reason="max_duration"), self._lines.get("goodbye"))
+
+    def _request_greeting(self) -> None:
+        if self.profile is None or not self.model_is_open or self.model_is_gone:
+            return
+        if not self.move(Trigger.GREETING_REQUESTED):
+            return
+        if self._model.connected is not None:
+            self.outbox.record(self._model.connected)
+        self.transcript.hide(model_messages.GREETING_ITEM_ID)
+        self.outbox.model(model_messages.session_update(self.profile))
+        self.outbox.model(model_messages.greeting_request(self.profile.greeting_text))
+        self.voice.responses.want(Purpose.GREETING)
+        self.voice.create_next()
+        self.outbox.record(events.GreetingRequested(mode="live"))
+        self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
+        self.ear.open()
+
+    def _greeting_gives_up_ms(self) -> float:
+        if self.phase is not Phase.GREETING:
+            return inf
+        playback = self.voice.playback
+        return self.greeting.gives_up_at_ms(playback.over_by_ms, self.voice.last_audio_ms, LOST_MARK_MS)
+
+    def _finish_greeting(self) -> None:
+        if self.phase is not Phase.GREETING:
+            return
+        is_over = self.greeting.is_over(audible=self.voice.is_audible())
+        if not is_over and self.now_ms < self._greeting_gives_up_ms():
+            return
+        self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+        self.move(Trigger.GREETING_FINISHED)
+        if self.greeting.has_substantial_turn and not self.ear.turns.caller_is_speaking:
+            self.voice.responses.want(Purpose.REPLY)
+
+    def _answer_asides(self) -> None:
+        asides = self.ear.asides
+        if self.phase is not Phase.CONVERSING or not asides.item_ids:
+            return
+        if self.voice.is_audible() or self.voice.responses.active is not None:
+            asides.audible_again()
+            return
+        texts = {item_id: self.transcript.text_of(item_id) for item_id in asides.item_ids}
+        if asides.decide(texts, self.now_ms):
+            self.voice.responses.want(Purpose.REPLY)
+
+    def _create_response(self) -> None:
+        if self.phase in (Phase.GREETING, Phase.CONVERSING) and self.voice.create_next() is not None:
+            self.ear.asides.forget()
+
+    # --- endings -----------------------------------------------------------------------------------------------------------
+
+    def _apologise(self, profile: BusinessProfile) -> None:
+        self.outbox.record(events.ModelLost(reason=self._model_lost_reason or "unknown"))
+        if self.closing is None:
+            self._close("model_lost", fallback_disposition(profile, "model_lost"), self._lines.get("apology"))
+
+    def _close(self, reason: str, disposition: Disposition, line: SpokenLine | None) -> None:
+        """Last words, then the disposition, then away."""
+        if self.closing is not None or not self.move(Trigger.CLOSING_STARTED):
+            return
+        self.closing = Closing(reason, disposition, step_since_ms=self.now_ms)
+        self.outbox.record(events.ClosingStarted(reason=reason))
+        self._let_go_of_model()
+        if line is not None:
+            self.voice.say(line)
+
+    def _let_go_of_model(self) -> None:
+        if self.model_is_gone:
+            return
+        self.model_is_gone = True
+        self.ear.shut()
+        self.ear.asides.forget()
+        self.voice.responses.forget()
+        self._deadlines.pop("session", None)
+        self._deadlines.pop("connect", None)
+        self.outbox.add(wanted.CloseModel())
+
+    def _advance_closing(self) -> None:
+        closing = self.closing
+        if closing is not None and closing.step is Step.SPEAKING and not self.voice.is_audible():
+            closing.enter(Step.STORING, self.now_ms)
+            self.outbox.add(wanted.StoreDisposition(closing.disposition))
+
+    def _leave(self, code: int) -> None:
+        """We close the stream. Twilio asks ``/stream-ended`` next."""
+        completed = self.closing is not None and self.closing.completed
+        self._end(self.closing.reason if completed and self.closing is not None else None, close_code=code)
+
+    def _end(self, end_reason: str | None, close_code: int = 1000) -> None:
+        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
+            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+        if not self.move(Trigger.STREAM_OVER):
+            return
+        self.voice.settle_lines(stream_over=True)
+        for line in self.transcript.due(self.now_ms, last_call=True):
+            self.outbox.record(line)
+        self._let_go_of_model()
+        self.outbox.add(wanted.CloseStream(close_code))
+        if self.profile is not None:
+            self.outbox.add(wanted.Release(end_reason, self.usage))

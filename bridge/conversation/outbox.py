@@ -1,0 +1,59 @@
+"""What one step of the core asks for: outputs in order, events numbered, errors told once."""
+
+from typing import Any
+
+from bridge.conversation import model_messages
+from bridge.conversation.outputs import AnyOutput, Log, RecordEvent, SendModel, SendTwilio
+from calls.events import AnyEvent, ErrorHappened
+
+MAX_ERRORS = 50
+"""Errors recorded per stream; a peer gone mad must not fill the record."""
+
+
+class Outbox:
+    """Collects the outputs of a step. Owns the call's event numbers: there are no gaps because nobody else counts."""
+
+    def __init__(self) -> None:
+        self.now_ms = 0.0
+        self._outputs: list[AnyOutput] = []
+        self._last_seq: int | None = None
+        self._told: set[tuple[str, str]] = set()
+
+    def number_from(self, last_seq: int) -> None:
+        """The call is ours from here on; its record stands at ``last_seq``."""
+        self._last_seq = last_seq
+
+    def add(self, output: AnyOutput) -> None:
+        """Any output."""
+        self._outputs.append(output)
+
+    def twilio(self, text: str) -> None:
+        """A message for the phone."""
+        self._outputs.append(SendTwilio(text))
+
+    def model(self, event: dict[str, Any]) -> None:
+        """An event for the model."""
+        self._outputs.append(SendModel(model_messages.encode(event)))
+
+    def record(self, body: AnyEvent) -> None:
+        """An event for the call's record. Before the call is ours there is no record, and the log is told instead."""
+        if self._last_seq is None:
+            self._outputs.append(Log("event_without_call", str(body.__struct_config__.tag)))
+            return
+        self._last_seq += 1
+        self._outputs.append(RecordEvent(self._last_seq, self.now_ms, body))
+
+    def error(self, where: str, kind: str, message: str) -> None:
+        """Something a person may want to know, once per kind: a flood of the same is one event."""
+        if (where, kind) in self._told or len(self._told) >= MAX_ERRORS:
+            return
+        self._told.add((where, kind))
+        if self._last_seq is None:
+            self._outputs.append(Log(f"{where}_error", message))
+        else:
+            self.record(ErrorHappened(where=where, message=message))
+
+    def drain(self) -> list[AnyOutput]:
+        """The outputs so far; the next step starts empty."""
+        outputs, self._outputs = self._outputs, []
+        return outputs

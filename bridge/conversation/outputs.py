@@ -1,0 +1,81 @@
+"""What the core asks the shell to do. The shell does these in the order given and decides nothing."""
+
+import msgspec
+
+from calls.events import AnyEvent, Usage
+from calls.ids import CallSid
+from calls.record import Disposition
+
+
+class Output(msgspec.Struct, frozen=True):
+    """Something to be done."""
+
+
+class SendTwilio(Output, frozen=True):
+    """Send this text on the media WebSocket."""
+
+    text: str
+
+
+class SendModel(Output, frozen=True):
+    """Send this text on the model's socket."""
+
+    text: str
+
+
+class CheckToken(Output, frozen=True):
+    """Verify and use up the stream's token; answer with ``StreamAccepted`` or ``StreamRefused``."""
+
+    token: str | None
+    call_sid: CallSid
+
+
+class RecordEvent(Output, frozen=True):
+    """Put this event on the call's record and before the operators. ``at_ms`` is on the core's clock."""
+
+    seq: int
+    at_ms: float
+    body: AnyEvent
+
+
+class StoreDisposition(Output, frozen=True):
+    """Commit what becomes of the caller; answer with ``DispositionStored``."""
+
+    disposition: Disposition
+
+
+class CompleteCall(Output, frozen=True):
+    """Complete the call over Twilio's REST API; answer with ``CallCompleted``."""
+
+
+class CloseStream(Output, frozen=True):
+    """Close the media WebSocket. Twilio then asks ``/stream-ended`` what to do with the caller."""
+
+    code: int = 1000
+
+
+class CloseModel(Output, frozen=True):
+    """Close the model's socket; it is not needed any more."""
+
+
+class Release(Output, frozen=True):
+    """The record is complete as far as this stream goes: store what is pending and give up the call.
+
+    ``end_reason``: the call itself is over, for this reason. ``None``: only the stream is; the call's end is Twilio's to
+    report.
+    """
+
+    end_reason: str | None
+    usage: Usage
+
+
+class Log(Output, frozen=True):
+    """Tell the log, not the record: something about a stream that has no call. Holds no secrets."""
+
+    event: str
+    detail: str
+
+
+AnyOutput = (
+    SendTwilio | SendModel | CheckToken | RecordEvent | StoreDisposition | CompleteCall | CloseStream | CloseModel | Release | Log
+)

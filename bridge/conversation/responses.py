@@ -1,0 +1,113 @@
+"""One response at a time.
+
+The Realtime API refuses a ``response.create`` while a response is active (``conversation_already_has_active_response``), and
+drops it. So a response that is wanted waits for the ``response.done`` of the one before. Who wants it is its *purpose*; a purpose
+that is already waiting is not queued twice, since one reply answers everything said so far.
+"""
+
+from enum import Enum
+from math import inf
+
+import msgspec
+
+STALLED_AFTER_MS = 6000
+"""A response of which nothing is heard for this long is not coming."""
+
+
+class Purpose(Enum):
+    """Why a response was asked for."""
+
+    GREETING = "greeting"
+    REPLY = "reply"
+
+
+class Response(msgspec.Struct):
+    """A response in the making. ``id`` is empty until the model names it."""
+
+    purpose: Purpose
+    requested_at_ms: float
+    last_sign_ms: float
+    id: str = ""
+    attempt: int = 1
+    has_audio: bool = False
+    is_refused: bool = False
+    """The model was busy with something else when it was asked for."""
+    items: list[str] = []
+    """The conversation items it has produced so far."""
+
+    def mention(self, item_id: str) -> None:
+        """An event names an item of this response."""
+        if item_id and item_id not in self.items:
+            self.items.append(item_id)
+
+
+class Responses:
+    """What has been asked of the model, and what is still to be asked."""
+
+    def __init__(self) -> None:
+        self.active: Response | None = None
+        self.has_been_asked = False
+        """Whether any response was ever asked for."""
+        self._waiting: list[tuple[Purpose, int]] = []
+        self._over: set[str] = set()
+
+    def want(self, purpose: Purpose, *, attempt: int = 1) -> None:
+        """A response is wanted as soon as the model is free."""
+        if all(waiting != purpose for waiting, _ in self._waiting):
+            self._waiting.append((purpose, attempt))
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a response is waiting for its turn."""
+        return bool(self._waiting)
+
+    def next(self, now_ms: float) -> Response | None:
+        """The response to create now, or ``None`` while one is active or none is wanted."""
+        if self.active is not None or not self._waiting:
+            return None
+        purpose, attempt = self._waiting.pop(0)
+        self.has_been_asked = True
+        self.active = Response(purpose, now_ms, now_ms, attempt=attempt)
+        return self.active
+
+    def sign(self, response_id: str, now_ms: float) -> Response | None:
+        """The model mentions a response: the active one if it fits, ``None`` if that response is over.
+
+        ``response.created`` may be missing when a response is interrupted very early, so any mention names it.
+        """
+        active = self.active
+        if active is None or active.is_refused or response_id in self._over:
+            return None
+        if not active.id:
+            active.id = response_id
+        elif response_id and response_id != active.id:
+            return None
+        active.last_sign_ms = now_ms
+        return active
+
+    def done(self, response_id: str, now_ms: float) -> Response | None:
+        """``response.done``: the model is free again. ``None`` if this one was over before or none of ours."""
+        if self.active is not None and self.active.is_refused:
+            self._waiting.insert(0, (self.active.purpose, self.active.attempt))
+            self.active = None
+            return None
+        response = self.sign(response_id, now_ms)
+        if response is not None:
+            self._over.add(response.id)
+            self.active = None
+        return response
+
+    def refused_as_busy(self) -> None:
+        """Our ``response.create`` came while the model was busy: it is asked for again at the next ``response.done``."""
+        if self.active is not None and not self.active.id:
+            self.active.is_refused = True
+
+    def forget(self) -> None:
+        """The model is gone, and everything asked of it."""
+        self.active = None
+        self._waiting.clear()
+
+    @property
+    def stalled_at_ms(self) -> float:
+        """When the active response counts as not coming."""
+        return self.active.last_sign_ms + STALLED_AFTER_MS if self.active is not None else inf

@@ -1,0 +1,186 @@
+"""Both sides' lines, each in its place.
+
+Lines become known out of order: the caller's text usually arrives after the AI's reply to it began, and the AI's line is only
+known once it has been played. The Realtime API chains items by ``previous_item_id``, so that is what places them; a line that is
+ready waits up to ``WAIT_MS`` for those before it, then goes on the record with the name of the item it follows.
+
+What the AI said is what the caller *heard*: a line whose audio was cut ends where the audio did.
+"""
+
+from math import inf
+
+import msgspec
+
+from calls.events import AgentTranscript, CallerTranscript
+
+WAIT_MS = 2000
+"""How long a finished line is held back for an earlier one."""
+MAX_LINES = 2000
+"""Lines kept in mind per stream; the oldest are forgotten, having long been recorded."""
+
+
+class _Line(msgspec.Struct):
+    item_id: str
+    speaker: str  # "caller", "agent", or "" while only the place is known
+    previous: str | None
+    text: str = ""
+    generated: str = ""  # the AI's text so far, heard or not
+    settled: bool = False  # nothing more will come: recorded, empty or given up
+    ready_at_ms: float | None = None
+    heard_ms: int = 0
+    interrupted: bool = False
+
+
+class Transcript:
+    """The lines of one stream. ``due`` hands out what may be recorded."""
+
+    def __init__(self) -> None:
+        self._lines: list[_Line] = []
+        self._by_item: dict[str, _Line] = {}
+        self._hidden: set[str] = set()
+
+    def hide(self, item_id: str) -> None:
+        """An item of the bridge's own making: it is part of the chain and nobody's line."""
+        self._hidden.add(item_id)
+
+    def place(self, item_id: str, previous_item_id: str | None, speaker: str) -> None:
+        """The model says where an item stands. ``speaker``: ``caller``, ``agent``, or ``""`` for what is not speech."""
+        if not item_id or item_id in self._hidden:
+            return
+        line = self._by_item.get(item_id)
+        if line is None:
+            line = self._insert(item_id, previous_item_id)
+        elif line.previous is None and previous_item_id is not None and not line.settled:
+            self._move(line, previous_item_id)
+        if speaker:
+            line.speaker = line.speaker or speaker
+        elif not line.speaker:
+            line.settled = True
+
+    def caller_said(self, item_id: str, text: str, now_ms: float) -> None:
+        """The transcription of a turn. An empty one settles the turn without a line."""
+        line = self._line(item_id, "caller")
+        if line is None or line.settled or line.ready_at_ms is not None:
+            return
+        line.text = text.strip()
+        if line.text:
+            line.ready_at_ms = now_ms
+        else:
+            line.settled = True
+
+    def caller_unheard(self, item_id: str) -> None:
+        """No text will come for this turn."""
+        self.caller_said(item_id, "", 0)
+
+    def agent_text(self, item_id: str, delta: str) -> None:
+        """A piece of what the AI is about to say; it runs ahead of the audio."""
+        line = self._line(item_id, "agent")
+        if line is not None and not line.settled:
+            line.generated += delta
+
+    def agent_text_done(self, item_id: str, text: str | None) -> None:
+        """All of what the AI says, unless its audio is cut."""
+        line = self._line(item_id, "agent")
+        if line is not None and not line.settled and text is not None:
+            line.generated = text
+
+    def agent_over(self, item_id: str, heard_ms: float, sent_ms: float, now_ms: float) -> None:
+        """The item's audio is over, played out or cut after ``heard_ms`` of ``sent_ms``. What was never heard is no line."""
+        line = self._line(item_id, "agent")
+        if line is None or line.settled or line.ready_at_ms is not None:
+            return
+        if heard_ms <= 0:
+            line.settled = True
+            return
+        line.heard_ms = round(heard_ms)
+        line.interrupted = heard_ms < sent_ms - 1
+        line.text = heard_part(line.generated, heard_ms, sent_ms) if line.interrupted else line.generated.strip()
+        line.ready_at_ms = now_ms
+
+    def text_of(self, item_id: str) -> str | None:
+        """The caller's text of a turn, or ``None`` while it is not known."""
+        line = self._by_item.get(item_id)
+        if line is None or not (line.settled or line.ready_at_ms is not None):
+            return None
+        return line.text
+
+    @property
+    def wake_at_ms(self) -> float:
+        """When :meth:`due` has something that was held back; ``inf`` if nothing is."""
+        return min((line.ready_at_ms + WAIT_MS for line in self._lines if line.ready_at_ms is not None), default=inf)
+
+    def due(self, now_ms: float, *, last_call: bool = False) -> list[AgentTranscript | CallerTranscript]:
+        """What may be recorded now, in order; ``last_call``: everything that has text."""
+        events: list[AgentTranscript | CallerTranscript] = []
+        blocked = False
+        for line in self._lines:
+            if line.settled:
+                continue
+            if line.ready_at_ms is None:
+                blocked = True
+            elif not blocked or last_call or now_ms >= line.ready_at_ms + WAIT_MS:
+                events.append(self._event(line))
+                line.settled, line.ready_at_ms = True, None
+        return events
+
+    def _event(self, line: _Line) -> AgentTranscript | CallerTranscript:
+        previous = None if line.previous in self._hidden else line.previous
+        if line.speaker == "caller":
+            return CallerTranscript(item_id=line.item_id, text=line.text, previous_item_id=previous)
+        return AgentTranscript(
+            item_id=line.item_id,
+            text=line.text,
+            heard_ms=line.heard_ms,
+            interrupted=line.interrupted,
+            previous_item_id=previous,
+        )
+
+    def _line(self, item_id: str, speaker: str) -> _Line | None:
+        """The line of an item the model mentions, placed last if it was never placed."""
+        if not item_id or item_id in self._hidden:
+            return None
+        line = self._by_item.get(item_id) or self._insert(item_id, None)
+        line.speaker = line.speaker or speaker
+        return line if line.speaker == speaker else None
+
+    def _insert(self, item_id: str, previous_item_id: str | None) -> _Line:
+        line = _Line(item_id, "", previous_item_id)
+        self._lines.insert(self._index_behind(previous_item_id), line)
+        self._by_item[item_id] = line
+        if len(self._lines) > MAX_LINES:
+            self._by_item.pop(self._lines.pop(0).item_id)
+        return line
+
+    def _move(self, line: _Line, previous_item_id: str) -> None:
+        line.previous = previous_item_id
+        self._lines.remove(line)
+        self._lines.insert(self._index_behind(previous_item_id), line)
+
+    def _index_behind(self, previous_item_id: str | None) -> int:
+        previous = self._by_item.get(previous_item_id) if previous_item_id else None
+        if previous is None:
+            return len(self._lines)
+        return self._lines.index(previous) + 1
+
+
+def heard_part(text: str, heard_ms: float, sent_ms: float) -> str:
+    """The words of ``text`` that fit into the heard share of its audio, to the last whole word.
+
+    The API gives no word times, so speech is taken as even; a word counts as heard when its end was.
+    """
+    text = text.strip()
+    if sent_ms <= 0 or heard_ms <= 0:
+        return ""
+    if heard_ms >= sent_ms:
+        return text
+    limit = len(text) * heard_ms / sent_ms
+    end = 0
+    for word_end in _word_ends(text):
+        if word_end > limit:
+            break
+        end = word_end
+    return text[:end]
+
+
+def _word_ends(text: str) -> list[int]:
+    return [at for at in range(1, len(text) + 1) if at == len(text) or (text[at].isspace() and not text[at - 1].isspace())]

@@ -1,0 +1,77 @@
+"""The caller's turns: how long they were and when they ended.
+
+The detector's times are on the model's input-audio clock (milliseconds of audio appended). They include its own padding: a turn
+starts ``prefix_padding_ms`` before the speech does, and ends ``silence_duration_ms`` after it (OpenAI Realtime,
+``speech_started``, ``speech_stopped``). Semantic VAD has neither setting; there the bridge's own count of voiced audio stands in.
+"""
+
+import msgspec
+
+from calls.business import Turns as TurnSettings
+
+
+class _Turn(msgspec.Struct):
+    item_id: str
+    start_ms: float
+    end_ms: float | None = None
+    voiced_ms: float = 0.0
+
+
+class CallerTurns:
+    """The turns of one stream, on the model's input-audio clock."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self._settings = settings
+        self._open: dict[str, _Turn] = {}
+        self._appended_ms = 0.0
+        self._appended_at_ms = 0.0
+        self._voiced_ms = 0.0
+        self.stopped_at_ms: float | None = None
+        """When the caller last stopped speaking, for the latency of the answer."""
+
+    def appended(self, audio_ms: float, now_ms: float, *, voiced: bool) -> None:
+        """Caller audio went to the model."""
+        self._appended_ms += audio_ms
+        self._appended_at_ms = now_ms
+        if voiced:
+            self._voiced_ms += audio_ms
+
+    @property
+    def needs_voiced_audio(self) -> bool:
+        """Whether turns are measured by the bridge's own ear."""
+        return self._settings.detector == "semantic_vad"
+
+    @property
+    def caller_is_speaking(self) -> bool:
+        """Whether a turn is open, as far as the detector has said."""
+        return bool(self._open)
+
+    def started(self, item_id: str, audio_start_ms: float) -> None:
+        """``speech_started``."""
+        self._open[item_id] = _Turn(item_id, audio_start_ms, voiced_ms=self._voiced_ms)
+
+    def stopped(self, item_id: str, audio_end_ms: float, now_ms: float) -> None:
+        """``speech_stopped``: the caller's last sound was the detector's silence ago."""
+        turn = self._open.get(item_id)
+        if turn is not None:
+            turn.end_ms = audio_end_ms
+        silence_ms = 0.0 if self.needs_voiced_audio else self._settings.silence_duration_ms
+        speech_end_ms = audio_end_ms - silence_ms
+        behind_ms = max(0.0, self._appended_ms - speech_end_ms)
+        self.stopped_at_ms = min(now_ms, self._appended_at_ms - behind_ms)
+
+    def committed(self, item_id: str) -> float:
+        """``committed``: the turn is over; returns how long its speech was."""
+        turn = self._open.pop(item_id, None)
+        if turn is None:
+            return 0.0
+        if self.needs_voiced_audio:
+            return self._voiced_ms - turn.voiced_ms
+        end_ms = turn.end_ms if turn.end_ms is not None else self._appended_ms
+        padding_ms = self._settings.prefix_padding_ms + self._settings.silence_duration_ms
+        return max(0.0, end_ms - turn.start_ms - padding_ms)
+
+    def answer_latency_ms(self, now_ms: float) -> int | None:
+        """Caller stopped → now; once per turn."""
+        stopped_at_ms, self.stopped_at_ms = self.stopped_at_ms, None
+        return None if stopped_at_ms is None else max(0, round(now_ms - stopped_at_ms))

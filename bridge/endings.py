@@ -1,0 +1,87 @@
+"""How a call gets its last event once its stream is over.
+
+``stop`` ends a stream, not a call. What ends a call is Twilio's report of a terminal status, our own ``completed``, or ten
+seconds after the stream in which Twilio asked nothing: then the caller has hung up and no status callback is configured.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from bridge.conversation.outputs import Release
+from calls.events import CallEvent
+from calls.ids import CallSid
+from calls.journal import Journal
+from calls.store.base import CallStore, StoreError
+
+QUIET_S = 10.0
+_RETRIES = 5
+
+log = structlog.get_logger()
+
+
+class Endings:
+    """Releases calls and ends those that nobody else ends. One task per released call, for at most ten seconds."""
+
+    def __init__(self, store: CallStore, journal: Journal, owner: str, announce: Callable[[CallEvent], None]) -> None:
+        self._store = store
+        self._journal = journal
+        self._owner = owner
+        self._announce = announce
+        self._waiting: dict[CallSid, asyncio.Task[None]] = {}
+
+    async def release(self, call_sid: CallSid, release: Release) -> None:
+        """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet."""
+        await self._journal.flush(call_sid)
+        released_at = datetime.now(UTC)
+        await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, released_at))
+        if release.end_reason is not None:
+            await self._end(call_sid, release.end_reason)
+        else:
+            self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, released_at), name=f"quiet-{call_sid}")
+
+    async def call_over(self, call_sid: CallSid, reason: str, duration_ms: int | None) -> None:
+        """Twilio reports the end of a call that no stream of this process serves."""
+        await self._end(call_sid, reason, duration_ms)
+
+    async def close(self) -> None:
+        """Stops waiting; calls that were waited for are ended by Twilio's report, or by whoever looks at the store next."""
+        waiting = list(self._waiting.values())
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _end_if_quiet(self, call_sid: CallSid, released_at: datetime) -> None:
+        try:
+            await asyncio.sleep(QUIET_S)
+            record = await self._store.get_call(call_sid)
+            if record is None or record.ended or record.owner is not None:
+                return
+            asked_at = record.action_requested_at
+            if asked_at is None or datetime.fromisoformat(asked_at) < released_at:
+                await self._end(call_sid, record.disposition.reason if record.disposition else "caller_hung_up")
+        except StoreError as error:
+            log.error("call.not_ended", call_sid=call_sid, why=str(error))
+        finally:
+            self._waiting.pop(call_sid, None)
+
+    async def _end(self, call_sid: CallSid, reason: str, duration_ms: int | None = None) -> None:
+        async def end() -> None:
+            event = await self._store.end_call(call_sid, reason, datetime.now(UTC), duration_ms)
+            if event is not None:
+                self._announce(event)
+
+        await self._persist(end)
+
+    async def _persist(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Tries a few times: the audio is over, so waiting harms nobody."""
+        for attempt in range(_RETRIES):
+            try:
+                await action()
+            except StoreError as error:
+                log.error("store.retry", why=str(error), attempt=attempt + 1)
+                await asyncio.sleep(0.2 * 2**attempt)
+            else:
+                return

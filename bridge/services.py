@@ -1,0 +1,33 @@
+"""What every call of a process shares."""
+
+from typing import Protocol
+
+import msgspec
+
+from bridge.endings import Endings
+from bridge.metrics import BridgeMetrics
+from bridge.settings import BridgeSettings
+from bridge.twilio_rest import CallControl
+from calls.business import BusinessProfile
+from calls.ids import BusinessId
+from calls.journal import Journal
+from calls.store.base import CallStore
+
+
+class Businesses(Protocol):
+    """Where profiles are looked up."""
+
+    def get(self, business_id: BusinessId) -> BusinessProfile | None:
+        """The profile, or ``None`` if there is no such business."""
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Made once by the composition root."""
+
+    settings: BridgeSettings
+    businesses: Businesses
+    store: CallStore
+    journal: Journal
+    call_control: CallControl
+    endings: Endings
+    metrics: BridgeMetrics

@@ -1,0 +1,40 @@
+"""What the bridge has to know to run. Read from the environment by the composition root."""
+
+import msgspec
+
+
+class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the model is reached."""
+
+    url: str
+    """``wss://…/v1/realtime``, without the query."""
+    api_key: str
+    default_model: str
+
+    def address_of(self, model: str | None) -> str:
+        """The URL of a session with ``model`` (OpenAI, *Realtime API with WebSocket*)."""
+        joint = "&" if "?" in self.url else "?"
+        return f"{self.url}{joint}model={model or self.default_model}"
+
+
+class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The Twilio side."""
+
+    account_sid: str | None
+    auth_token: str | None
+    api_url: str
+
+
+class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    owner: str
+    """This process's name among those that may own a call; another one each time it starts."""
+    model: ModelEndpoint
+    twilio: TwilioAccount
+    stream_origin: str
+    """``wss://host`` as Twilio sees it, path prefix included, no slash at the end: handshakes are signed for it."""
+    stream_token_secret: str
+    verify_twilio: bool
+    max_calls: int
+    drain_s: float

@@ -1,0 +1,55 @@
+"""The ``frontdesk`` command. Every subcommand is imported when it is called, so that ``--help`` is quick."""
+
+import importlib
+import sys
+
+import click
+
+_COMMANDS = {
+    "serve": ("frontdesk.commands", "serve_command", "Answer calls: the bridge, with the webhooks beside it."),
+    "demo": ("frontdesk.commands", "demo_command", "Watch a simulated call being answered; needs no account."),
+    "calls": ("calls.cli", "calls_group", "Look at calls: list, show, export."),
+    "businesses": ("calls.cli", "businesses_group", "Check and show business files."),
+}
+
+
+class LazyCommands(click.Group):
+    """Finds subcommands by name and imports them when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order they are taught."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101  (the table above is wrong otherwise)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in ``--help``, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Exit codes: docs/reference/exit-codes.md"
+)
+@click.version_option(package_name="frontdesk", prog_name="frontdesk")
+def frontdesk() -> None:
+    """Answers a business's phone with a voice AI.
+
+    Start with "frontdesk demo": it places a simulated call and shows it being answered. Then copy a file in businesses/, check it
+    with "frontdesk businesses check", and run "frontdesk serve".
+    """
+
+
+def main() -> None:
+    """Entry point of the ``frontdesk`` script."""
+    try:
+        frontdesk(prog_name="frontdesk")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,76 @@
+"""``frontdesk serve``."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+import structlog
+from calls.business_files import BusinessFileError
+from calls.exit_codes import ExitCode
+
+from calls.store.base import StoreError
+from frontdesk.logs import set_up_logs
+from frontdesk.serving import deployed, listen, run_until
+from frontdesk.settings import Settings, SettingsError, read_settings
+
+log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+def serve() -> int:
+    """Answers calls until told to stop. Returns the exit code."""
+    set_up_logs()
+    try:
+        settings = read_settings()
+        return run(_serve(settings))
+    except (SettingsError, BusinessFileError) as error:
+        click.echo(f"frontdesk: {error}", err=True)
+        return ExitCode.USAGE
+    except StoreError as error:
+        click.echo(f"frontdesk: {error}", err=True)
+        return ExitCode.UNAVAILABLE
+    except OSError as error:
+        click.echo(
+            f"frontdesk: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. Set HOST and PORT.",
+            err=True,
+        )
+        return ExitCode.UNAVAILABLE
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Runs a coroutine on uvloop where there is one."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415  (not on Windows)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def _serve(settings: Settings) -> int:
+    listener = listen(settings.host, settings.port)
+    leave, leave_now = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        if leave.is_set():
+            leave_now.set()
+        leave.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with deployed(settings, listener) as deployment:
+        log.info(
+            "serve.ready",
+            listening=deployment.url,
+            public_url=settings.public_url,
+            model=settings.bridge.model.default_model,
+            store=settings.store,
+            verify_twilio=settings.bridge.verify_twilio,
+        )
+        await run_until(deployment, leave, leave_now, settings.bridge.drain_s)
+    log.info("serve.stopped")
+    return ExitCode.OK

@@ -1,0 +1,142 @@
+"""The environment, read and checked once at start. Every complaint is one sentence: what, where, what to do."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
+DEFAULT_MAX_CALLS = 100
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; ``str()`` names it and says what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``frontdesk serve`` runs on."""
+
+    host: str
+    port: int
+    public_url: str
+    businesses: Path
+    store: str
+    bridge: BridgeSettings
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the environment, defaults filled in.
+
+    Raises:
+        SettingsError: the first one that cannot be used.
+    """
+    host = environ.get("HOST", "") or "127.0.0.1"
+    port = _number(environ, "PORT", 8000, least=0, most=65535)
+    public_url = _public_url(environ, host, port)
+    verify = _verify_twilio(environ, host)
+    auth_token = environ.get("TWILIO_AUTH_TOKEN") or None
+    if verify and auth_token is None:
+        raise SettingsError(
+            "TWILIO_AUTH_TOKEN is not set, so requests from Twilio cannot be checked. Set it, or, for a simulator on this "
+            "machine, set FRONTDESK_VERIFY_TWILIO=off."
+        )
+    return Settings(
+        host=host,
+        port=port,
+        public_url=public_url,
+        businesses=Path(environ.get("FRONTDESK_BUSINESSES") or "businesses"),
+        store=environ.get("FRONTDESK_STORE") or "sqlite:frontdesk.db",
+        bridge=BridgeSettings(
+            owner=f"bridge-{secrets.token_hex(6)}",
+            model=_model_endpoint(environ),
+            twilio=TwilioAccount(
+                account_sid=environ.get("TWILIO_ACCOUNT_SID") or None,
+                auth_token=auth_token,
+                api_url=(environ.get("TWILIO_API_URL") or "https://api.twilio.com").rstrip("/"),
+            ),
+            stream_origin=_stream_origin(environ, public_url),
+            stream_token_secret=environ.get("STREAM_TOKEN_SECRET") or secrets.token_urlsafe(32),
+            verify_twilio=verify,
+            max_calls=_number(environ, "FRONTDESK_MAX_CALLS", DEFAULT_MAX_CALLS, least=1, most=100_000),
+            drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
+        ),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _public_url(environ: Mapping[str, str], host: str, port: int) -> str:
+    url = (environ.get("PUBLIC_URL") or "").rstrip("/")
+    if not url:
+        if not is_loopback(host):
+            raise SettingsError(
+                f"PUBLIC_URL is not set, and HOST={host} can be reached from outside. "
+                "Set PUBLIC_URL to the https address Twilio uses."
+            )
+        return f"http://{host}:{port}"
+    parts = urlsplit(url)
+    plain_allowed = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "https" or plain_allowed) or parts.query or parts.fragment:
+        raise SettingsError(f"PUBLIC_URL={url} is not an https address without query. Set it to the origin Twilio uses.")
+    return url
+
+
+def _stream_origin(environ: Mapping[str, str], public_url: str) -> str:
+    url = (environ.get("STREAM_URL") or "").rstrip("/")
+    if not url:
+        return "ws" + public_url.removeprefix("http")
+    parts = urlsplit(url)
+    plain_allowed = parts.scheme == "ws" and is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "wss" or plain_allowed) or parts.query or parts.fragment:
+        raise SettingsError(f"STREAM_URL={url} is not a wss address without query. Twilio opens media streams over wss only.")
+    return url
+
+
+def _verify_twilio(environ: Mapping[str, str], host: str) -> bool:
+    value = (environ.get("FRONTDESK_VERIFY_TWILIO") or "on").lower()
+    if value not in ("on", "off"):
+        raise SettingsError(f"FRONTDESK_VERIFY_TWILIO={value} is neither on nor off.")
+    if value == "off" and not is_loopback(host):
+        raise SettingsError(
+            f"FRONTDESK_VERIFY_TWILIO=off is for this machine only, and HOST={host} can be reached from outside. "
+            "Leave it on, or bind to 127.0.0.1."
+        )
+    return value == "on"
+
+
+def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
+    url = environ.get("OPENAI_REALTIME_URL") or DEFAULT_MODEL_URL
+    parts = urlsplit(url)
+    plain_allowed = parts.scheme == "ws" and is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "wss" or plain_allowed):
+        raise SettingsError(f"OPENAI_REALTIME_URL={url} is not a wss address.")
+    api_key = environ.get("OPENAI_API_KEY") or ""
+    if not api_key:
+        raise SettingsError("OPENAI_API_KEY is not set, so there is nobody to answer the phone. Set it to your OpenAI key.")
+    return ModelEndpoint(url=url, api_key=api_key, default_model=environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL)
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
+    text = environ.get(name) or str(default)
+    try:
+        number = int(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text} is not a whole number.") from None
+    if not least <= number <= most:
+        raise SettingsError(f"{name}={text} is not between {least} and {most}.")
+    return number
