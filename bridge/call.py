@@ -102,10 +102,12 @@ class CallSession:
         try:
             await self._over.wait()
         finally:
+            over_at = datetime.now(UTC)
             self._disarm()
             await self._end_tasks(reader, writer)
             if self._call_sid is not None:
-                await self._services.endings.release(self._call_sid, self._release or wanted.Release(None, {}))
+                release = self._release or wanted.Release(None, {})
+                await self._services.endings.release(self._call_sid, release, over_at)
 
     def call_over(self, status: str) -> None:
         """Twilio's status callback says that the call has ended."""

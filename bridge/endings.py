@@ -14,6 +14,7 @@ from bridge.conversation.outputs import Release
 from calls.events import CallEvent
 from calls.ids import CallSid
 from calls.journal import Journal
+from calls.record import CallRecord
 from calls.store.base import CallStore, StoreError
 
 QUIET_S = 10.0
@@ -32,19 +33,28 @@ class Endings:
         self._announce = announce
         self._waiting: dict[CallSid, asyncio.Task[None]] = {}
 
-    async def release(self, call_sid: CallSid, release: Release) -> None:
-        """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet."""
+    async def release(self, call_sid: CallSid, release: Release, over_at: datetime) -> None:
+        """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet.
+
+        Args:
+            over_at: when the stream was over. Twilio asks ``/stream-ended`` after that and maybe before the call is given up.
+        """
         await self._journal.flush(call_sid)
-        released_at = datetime.now(UTC)
-        await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, released_at))
+        await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC)))
         if release.end_reason is not None:
             await self._end(call_sid, release.end_reason)
         else:
-            self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, released_at), name=f"quiet-{call_sid}")
+            self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
 
-    async def call_over(self, call_sid: CallSid, reason: str, duration_ms: int | None) -> None:
-        """Twilio reports the end of a call that no stream of this process serves."""
-        await self._end(call_sid, reason, duration_ms)
+    async def call_over(self, call_sid: CallSid, status: str, duration_ms: int | None) -> None:
+        """Twilio reports the end of a call that is owned, but not served by this process: its owner is gone."""
+        try:
+            record = await self._store.get_call(call_sid)
+        except StoreError as error:
+            log.error("call.not_ended", call_sid=call_sid, why=str(error))
+            return
+        if record is not None:
+            await self._end(call_sid, _reason(status, record), duration_ms)
 
     async def close(self) -> None:
         """Stops waiting; calls that were waited for are ended by Twilio's report, or by whoever looks at the store next."""
@@ -53,15 +63,15 @@ class Endings:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _end_if_quiet(self, call_sid: CallSid, released_at: datetime) -> None:
+    async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime) -> None:
         try:
             await asyncio.sleep(QUIET_S)
             record = await self._store.get_call(call_sid)
             if record is None or record.ended or record.owner is not None:
                 return
             asked_at = record.action_requested_at
-            if asked_at is None or datetime.fromisoformat(asked_at) < released_at:
-                await self._end(call_sid, record.disposition.reason if record.disposition else "caller_hung_up")
+            if asked_at is None or datetime.fromisoformat(asked_at) < over_at:
+                await self._end(call_sid, _reason("completed", record))
         except StoreError as error:
             log.error("call.not_ended", call_sid=call_sid, why=str(error))
         finally:
@@ -85,3 +95,10 @@ class Endings:
                 await asyncio.sleep(0.2 * 2**attempt)
             else:
                 return
+
+
+def _reason(status: str, record: CallRecord) -> str:
+    """Why a call ended that Twilio reports as ``status``: an ending that was decided has a reason of its own."""
+    if status != "completed":
+        return status
+    return record.disposition.reason if record.disposition is not None else "caller_hung_up"

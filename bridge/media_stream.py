@@ -12,7 +12,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from bridge.call import CallSession
 from bridge.services import Services
 from calls.ids import BusinessId, CallSid
-from calls.signature import is_signed_handshake
+from calls.signature import HandshakeForm, is_signed_handshake
 
 PREFIX = "/media-stream"
 
@@ -84,7 +84,9 @@ class MediaStreams:
             return False
         url = settings.stream_origin + scope["raw_path"].decode("ascii", "replace")
         form = is_signed_handshake(url, _header(scope, b"x-twilio-signature"), settings.twilio.auth_token)
-        return bool(form)
+        if form is HandshakeForm.HTTP_TWIN:
+            log.warning("stream.signed_for_http", url=url)
+        return form is not None
 
 
 class AsgiSocket:

@@ -32,6 +32,9 @@ from webhooks.quart_routes import webhook_blueprint
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """What the server reads of one WebSocket message before it closes the socket itself; the core's own limits are far below."""
 
+ANSWER_WITHIN_S = 10
+"""Twilio waits 15 s for an answer to a webhook; what takes longer than this is logged as failed."""
+
 log = structlog.get_logger()
 
 
@@ -176,10 +179,10 @@ def _call_over(bridge: Bridge, endings: Endings, loop: asyncio.AbstractEventLoop
         if session is not None:
             session.call_over(status)
         else:
-            await endings.call_over(call_sid, "caller_hung_up" if status == "completed" else status, duration_ms)
+            await endings.call_over(call_sid, status, duration_ms)
 
     def call_over(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
-        asyncio.run_coroutine_threadsafe(tell(call_sid, status, duration_ms), loop)
+        asyncio.run_coroutine_threadsafe(tell(call_sid, status, duration_ms), loop).result(ANSWER_WITHIN_S)
 
     return call_over
 

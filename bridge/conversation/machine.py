@@ -35,6 +35,8 @@ from calls.record import Disposition
 
 START_WITHIN_MS = 10_000
 """A media WebSocket that has not said ``start`` by then is nobody's call."""
+TOKEN_WITHIN_MS = 5_000
+"""The shell's own bound on checking a token is 3 s; this one covers the shell."""
 MODEL_WITHIN_MS = 6_000
 """How long the model may take to connect, or to confirm its session, before the caller is told."""
 
@@ -131,6 +133,7 @@ class Conversation:
         """Twilio's ``start``: from here the greeting latency counts, once the token has been checked."""
         self.start_received_ms = self.now_ms
         self._deadlines.pop("start", None)
+        self._deadlines["token"] = self.now_ms + TOKEN_WITHIN_MS
         self.voice.attach(stream_sid)
         self.outbox.add(wanted.CheckToken(token, call_sid))
 
@@ -180,6 +183,7 @@ class Conversation:
     def _accepted(self, accepted: given.StreamAccepted) -> None:
         if self.profile is not None:
             return
+        self._deadlines.pop("token", None)
         self.profile = accepted.profile
         self._lines = accepted.lines
         self.ear.configure(accepted.profile)
@@ -247,8 +251,9 @@ class Conversation:
     def _deadline_met(self, name: str) -> None:
         match name:
             case "start":
-                self.outbox.add(wanted.Log("stream_refused", "no_start"))
-                self._leave(1008)
+                self._refused(given.StreamRefused("no_start"))
+            case "token":
+                self._refused(given.StreamRefused("token_not_checked"))
             case "connect":
                 self.lose_model("connect_timeout")
             case "session":

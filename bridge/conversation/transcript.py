@@ -19,7 +19,7 @@ MAX_LINES = 2000
 """Lines kept in mind per stream; the oldest are forgotten, having long been recorded."""
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, eq=False):
     item_id: str
     speaker: str  # "caller", "agent", or "" while only the place is known
     previous: str | None
@@ -47,6 +47,8 @@ class Transcript:
         """The model says where an item stands. ``speaker``: ``caller``, ``agent``, or ``""`` for what is not speech."""
         if not item_id or item_id in self._hidden:
             return
+        if previous_item_id == item_id:
+            previous_item_id = None
         line = self._by_item.get(item_id)
         if line is None:
             line = self._insert(item_id, previous_item_id)

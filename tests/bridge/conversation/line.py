@@ -55,6 +55,7 @@ class Line:
         self.core = Conversation()
         self.now_ms = 0.0
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
+        self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []
         self._marks_seen = 0
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
@@ -63,7 +64,9 @@ class Line:
     # --- the clock and the door ---
 
     def do(self, happened: given.AnyInput) -> list[wanted.AnyOutput]:
+        self.story.append((self.now_ms, happened))
         outputs = self.core.receive(self.now_ms, happened)
+        self.story += [(self.now_ms, output) for output in outputs]
         self.outputs += [(self.now_ms, output) for output in outputs]
         return outputs
 

@@ -1,7 +1,7 @@
 """Every event sent to the model, held against the API's published types with unknown keys rejected.
 
-``openai.types.realtime`` are TypedDicts; a plain ``TypeAdapter`` drops unknown keys without a word, so each is rebuilt as a closed model
-first and the union is entered by ``type`` (and ``role``), which makes one unknown key one error.
+``openai.types.realtime`` are TypedDicts; a plain ``TypeAdapter`` drops unknown keys without a word, so each is rebuilt as a
+closed model first and the union is entered by ``type`` (and ``role``), which makes one unknown key one error.
 """
 
 import types

@@ -1,0 +1,40 @@
+# make demo   watch a simulated call being answered
+# make test   run the tests
+# Both do all their set-up; only python3 has to be there.
+
+PYTHON ?= python3
+VENV ?= .venv
+export PYTHON VENV
+BIN := $(VENV)/bin
+
+.PHONY: demo test check setup format clean
+
+demo: $(VENV)/.runtime
+	@$(BIN)/frontdesk demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(VENV)/.runtime
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# What is in the development lock is in the runtime lock too, so a development set-up serves both.
+$(VENV)/.runtime: requirements.lock pyproject.toml scripts/bootstrap
+	@test -e $(VENV)/.dev || scripts/bootstrap requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/bootstrap
+	@scripts/bootstrap requirements-dev.lock
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,170 @@
+"""Whatever happens in whatever order: the invariants of a call, driven by hypothesis."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.conversation import inputs, outputs
+from bridge.conversation.phases import Phase
+from calls import events
+from tests.bridge.conversation.line import RECORD, STREAM, VOICEMAIL, Line, mulaw
+
+ITEMS = st.sampled_from(["a1", "a2", "c1", "c2", ""])
+RESPONSES = st.sampled_from(["r1", "r2", "r3", ""])
+MS = st.integers(0, 20_000)
+TEXT = st.text(max_size=20)
+AUDIO = st.sampled_from([20, 200, 275, 5000]).map(mulaw)
+
+
+def typed(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    return st.fixed_dictionaries({"type": st.just(kind), **fields}).map(json.dumps)
+
+
+ref = st.fixed_dictionaries({"id": RESPONSES, "status": st.sampled_from(["completed", "cancelled", "failed", "incomplete"])})
+item = st.fixed_dictionaries(
+    {"id": ITEMS, "type": st.sampled_from(["message", "function_call"]), "role": st.sampled_from(["user", "assistant"])}
+)
+formats = st.sampled_from(["audio/pcmu"] * 9 + ["audio/pcm"]).map(
+    lambda kind: {"audio": {side: {"format": {"type": kind}} for side in ("input", "output")}}
+)
+model_frames = st.one_of(
+    typed("session.updated", session=formats),
+    typed("response.created", response=ref),
+    typed("response.done", response=ref),
+    typed("response.output_audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
+    typed("response.audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
+    typed("response.output_audio_transcript.delta", response_id=RESPONSES, item_id=ITEMS, delta=TEXT),
+    typed("response.output_audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
+    typed("response.audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
+    typed("conversation.item.added", item=item, previous_item_id=ITEMS),
+    typed("input_audio_buffer.speech_started", item_id=ITEMS, audio_start_ms=MS),
+    typed("input_audio_buffer.speech_stopped", item_id=ITEMS, audio_end_ms=MS),
+    typed("input_audio_buffer.committed", item_id=ITEMS, previous_item_id=ITEMS),
+    typed("conversation.item.input_audio_transcription.completed", item_id=ITEMS, transcript=TEXT),
+    typed("conversation.item.input_audio_transcription.failed", item_id=ITEMS),
+    typed(
+        "error",
+        error=st.fixed_dictionaries(
+            {"code": st.sampled_from(["conversation_already_has_active_response", "x", "session_expired"])}
+        ),
+    ),
+    st.text(max_size=30),
+).map(inputs.ModelFrame)
+twilio_frames = st.one_of(
+    st.just({"event": "connected"}),
+    st.just({"event": "start", "streamSid": STREAM, "start": {"callSid": RECORD.call_sid, "streamSid": STREAM}}),
+    AUDIO.map(lambda payload: {"event": "media", "streamSid": STREAM, "media": {"payload": payload, "track": "inbound"}}),
+    st.integers(0, 40).map(lambda n: {"event": "mark", "streamSid": STREAM, "mark": {"name": f"0.{n}"}}),
+    st.just({"event": "dtmf", "streamSid": STREAM, "dtmf": {"digit": "5"}}),
+).map(lambda message: inputs.TwilioFrame(json.dumps(message)))
+anything = st.one_of(
+    model_frames,
+    twilio_frames,
+    st.text(max_size=30).map(inputs.TwilioFrame),
+    st.just(inputs.ModelOpened(30)),
+    st.sampled_from([inputs.Tick(), inputs.DispositionStored(ok=True), inputs.CallCompleted(ok=False)]),
+    st.sampled_from([inputs.ModelClosed("gone"), inputs.StreamRefused("forged")]),
+    st.integers(1, 4000),  # time passes
+    st.sampled_from(["accept", "echo", "turn", "speak", "echo", "turn", "speak"]),
+    st.sampled_from(["turn", "speak", "echo"]),
+)
+# A call that gets somewhere is the more telling one: most stories begin in the usual order, some in mid-conversation.
+beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted"])
+stories = st.tuples(beginnings, st.lists(anything, max_size=60)).map(lambda drawn: [drawn[0], *drawn[1]])
+
+
+def macro(line: Line, name: str) -> None:
+    """Several inputs in their usual order, as they mostly come."""
+    match name:
+        case "requested":
+            line.requested()
+            line.session_updated()
+        case "greeted":
+            line.greeted(ms=400)
+        case "accept" if line.wanted(outputs.CheckToken):
+            line.accept()
+        case "echo" if line.core.start_received_ms is not None:
+            line.echo_marks()
+        case "turn":
+            line.turn_begins("c9", 0)
+            line.turn_ends("c9", 4000)
+        case "speak":
+            line.speak("one two three four", 1500, item="a9")
+
+
+def tell(story: list[Any]) -> Line:
+    line = Line(VOICEMAIL)
+    for step in story:
+        if isinstance(step, str):
+            macro(line, step)
+        elif isinstance(step, int):
+            line.wait(step)
+        else:
+            line.do(step)
+        check_playback(line)
+    return line
+
+
+def check_playback(line: Line) -> None:
+    playback = line.core.voice.playback
+    assert 0 <= playback.position_ms(line.now_ms) <= line.played_ms + 1e-6
+
+
+def check_models_messages(line: Line) -> None:
+    kinds = [event["type"] for event in line.sent_to_model]
+    if kinds:
+        assert kinds[:3] == ["session.update", "conversation.item.create", "response.create"]
+        assert kinds.count("session.update") == 1
+
+
+def check_one_response_at_a_time(line: Line) -> None:
+    """Between two creates the model has said that a response is done, or that ours was refused."""
+    free = True
+    for _, happened in line.story:
+        if isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame):
+            free = True
+        elif isinstance(happened, outputs.SendModel) and happened.text == '{"type":"response.create"}':
+            assert free
+            free = False
+
+
+def check_numbers(line: Line) -> None:
+    seqs = [output.seq for output in line.wanted(outputs.RecordEvent)]
+    assert seqs == list(range(RECORD.last_seq + 1, RECORD.last_seq + 1 + len(seqs)))
+
+
+def check_lines(line: Line) -> None:
+    sent_ms = sum(len(b64decode(m["media"]["payload"])) / 8 for m in line.sent_to_twilio if m["event"] == "media")
+    heard_ms = sum(body.heard_ms for body in line.events_of(events.AgentTranscript))
+    assert heard_ms <= sent_ms + len(line.events)  # each line is rounded to whole milliseconds
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
+    line = tell(story)
+    check_models_messages(line)
+    check_one_response_at_a_time(line)
+    check_numbers(line)
+    check_lines(line)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_every_call_ends_by_itself_and_lets_go_of_everything(story: list[Any]) -> None:
+    line = tell(story)
+    for _ in range(8):  # nobody answers anything any more; time alone must end it
+        line.wait(line.profile.limits.max_call_s * 1000 / 4)
+    assert line.phase is Phase.ENDED
+    assert len(line.wanted(outputs.CloseStream)) == 1
+    assert len(line.wanted(outputs.CloseModel)) == 1
+    assert len(line.wanted(outputs.Release)) == (1 if line.core.profile is not None else 0)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_the_same_story_told_twice_has_the_same_outputs(story: list[Any]) -> None:
+    assert tell(story).outputs == tell(story).outputs

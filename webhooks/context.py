@@ -1,0 +1,82 @@
+"""What a handler is given besides the request: settings and services, the ``context`` of a Twilio Function.
+
+Everything in it is synchronous, so that the same handlers run in a Lambda function and in a worker thread beside the bridge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from calls.business import BusinessProfile
+from calls.events import AnyEvent, CallEvent
+from calls.ids import BusinessId, CallSid
+from calls.record import CallRecord
+from calls.store.base import NewCall, OpenedCall
+from webhooks.log import Log, write
+
+
+class Businesses(Protocol):
+    """The businesses whose phones are answered."""
+
+    def find(self, address: str) -> BusinessProfile | None:
+        """The business that ``address`` reaches: E.164, ``whatsapp:``, ``sip:`` or ``client:``."""
+
+    def get(self, business_id: BusinessId) -> BusinessProfile | None:
+        """The business of that id."""
+
+
+class CallLedger(Protocol):
+    """What the webhooks need of :class:`calls.store.base.CallStore`, without ``await``. Raises ``StoreError``."""
+
+    def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
+        """Opens the call, or finds it open."""
+
+    def get_call(self, call_sid: CallSid) -> CallRecord | None:
+        """One record."""
+
+    def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
+        """Notes that ``/stream-ended`` was asked, and returns the record, read consistently."""
+
+    def end_call(self, call_sid: CallSid, reason: str, at: datetime, duration_ms: int | None = None) -> CallEvent | None:
+        """Appends ``call.ended`` once."""
+
+    def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
+        """Appends one event behind whatever is last."""
+
+
+CallOver = Callable[[CallSid, str, int | None], None]
+"""Told that Twilio reports a call as over while a bridge still owns it: call, ``CallStatus``, duration in ms."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody_to_tell(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
+    """The bridge that owns the call is another process; it hears of the end from its own socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Settings and services of the handlers."""
+
+    public_url: str
+    """The https origin Twilio sees, with a path if the webhooks are served below one."""
+    stream_url: str
+    """The wss origin of the bridge, likewise."""
+    stream_token_secret: str = field(repr=False)
+    businesses: Businesses
+    calls: CallLedger
+    now: Callable[[], datetime] = _utc_now
+    """The time, aware."""
+    log: Log = write
+    call_over: CallOver = _nobody_to_tell
+
+    def webhook_url(self, path: str) -> str:
+        """The absolute URL of one of our webhooks. Relative ones have no base in a call that was started with inline TwiML."""
+        return self.public_url.rstrip("/") + path
+
+    def media_url(self, business_id: BusinessId) -> str:
+        """Where Twilio opens the media stream. It has no query: Twilio drops it (*TwiML Voice: Stream*)."""
+        return f"{self.stream_url.rstrip('/')}/media-stream/{business_id}"

@@ -1,0 +1,72 @@
+"""Who is on a call: the caller, and the business that was called."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calls.address import Channel, channel_of, is_e164
+from calls.business import BusinessProfile
+from calls.ids import BusinessId
+from calls.record import CallRecord
+from webhooks.context import Businesses, Context
+from webhooks.event import Event, address
+
+_PORT = re.compile(r":\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An address and the network it belongs to."""
+
+    address: str
+    channel: Channel
+
+    def may_be_dialled_to(self, to: str) -> bool:
+        """Whether Twilio connects this caller with ``to``: it rejects WhatsApp calls to telephone numbers (*WhatsApp
+        Business Calling*)."""
+        return not (self.channel == "whatsapp" and channel_of(to) == "pstn")
+
+
+def called_address(event: Event) -> str:
+    """The address that was dialled."""
+    return address(event, "To", "Called")
+
+
+def caller_of(event: Event, record: CallRecord | None = None) -> Caller:
+    """Who calls, from the call's record where there is one."""
+    if record is not None:
+        return Caller(record.from_, record.channel)
+    caller = address(event, "From", "Caller") or "anonymous"
+    channel = channel_of(caller)
+    if channel == "pstn" and channel_of(called_address(event)) == "whatsapp":
+        channel = "whatsapp"
+    return Caller(caller, channel)
+
+
+def business_of(context: Context, event: Event, record: CallRecord | None = None) -> BusinessProfile | None:
+    """The business of a call: its record's, or the one the dialled address reaches."""
+    if record is not None:
+        known = context.businesses.get(BusinessId(record.business_id))
+        if known is not None:
+            return known
+    return find_business(context.businesses, event)
+
+
+def find_business(businesses: Businesses, event: Event) -> BusinessProfile | None:
+    """The business that the dialled address reaches, in any of the forms Twilio may give it."""
+    dialled = dict.fromkeys((address(event, "To"), address(event, "Called")))
+    found = (businesses.find(form) for to in dialled if to for form in _forms_of(to))
+    return next((profile for profile in found if profile is not None), None)
+
+
+def _forms_of(to: str) -> Iterator[str]:
+    yield to
+    match channel_of(to):
+        case "sip":  # the INVITE's URI, which may name port and transport
+            yield _PORT.sub("", to.partition(";")[0].partition("?")[0])
+        case "whatsapp":  # Twilio does not say whether WhatsApp calls carry the prefix
+            yield to.partition(":")[2].strip()
+        case "pstn" if is_e164(to):
+            yield f"whatsapp:{to}"
+        case _:
+            pass
