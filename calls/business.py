@@ -191,6 +191,11 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
         return text.replace("{name}", self.name)
 
     @property
+    def closing_text(self) -> str:
+        """The goodbye, as it is to be spoken."""
+        return (self.closing.text or phrases_of(self.language).closing).replace("{name}", self.name)
+
+    @property
     def fallback_text(self) -> str:
         """What a caller hears before the fallback: the business's own words, or its language's."""
         spoken = phrases_of(self.language)

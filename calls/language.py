@@ -16,8 +16,14 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     greeting: str
     apology: str
     """Spoken when the model is lost and the call goes to the fallback."""
+    closing: str
+    """Said to a caller who has said goodbye."""
+    still_there: str
+    """Asked when the caller has been silent for a while."""
+    nobody_there: str
+    """Said before a call is ended in which nobody speaks, or nothing of the caller arrives."""
     goodbye: str
-    """Spoken before a call is ended whose time is up."""
+    """Said before a call is ended whose time is up; the bridge can say it without the model."""
     cannot_answer: str
     leave_message: str
     message_taken: str
@@ -28,6 +34,9 @@ ENGLISH = Phrases(
     twilio_locale="en-US",
     greeting="Hello, this is {name}, how can I help you?",
     apology="I'm sorry, we are having a technical problem. One moment, please.",
+    closing="Thank you for calling, goodbye.",
+    still_there="Are you still there?",
+    nobody_there="I can't hear you, so I'm ending the call. Please call again. Goodbye.",
     goodbye="Thank you for calling. I have to end our call now. Goodbye.",
     cannot_answer="We're sorry, we can't take your call right now. Please call again later. Goodbye.",
     leave_message="We can't take your call right now. Please leave a message after the tone.",
@@ -42,6 +51,9 @@ PHRASES: dict[str, Phrases] = {
         twilio_voice="Google.he-IL-Standard-A",
         greeting="שלום, הגעתם אל {name}, איך אפשר לעזור?",
         apology="סליחה, יש לנו תקלה טכנית. רגע אחד, בבקשה.",
+        closing="תודה שהתקשרתם, להתראות.",
+        still_there="אתם עדיין על הקו?",
+        nobody_there="אני לא שומעת אתכם, אז אסיים את השיחה. אנא התקשרו שוב. להתראות.",
         goodbye="תודה שהתקשרתם. אנחנו נאלצים לסיים את השיחה כעת. להתראות.",
         cannot_answer="מצטערים, איננו יכולים לענות כרגע. נסו שוב מאוחר יותר. להתראות.",
         leave_message="איננו יכולים לענות כרגע. אנא השאירו הודעה אחרי הצפצוף.",
@@ -52,6 +64,9 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="es-US",
         greeting="Hola, le atiende {name}, ¿en qué puedo ayudarle?",
         apology="Lo siento, tenemos un problema técnico. Un momento, por favor.",
+        closing="Gracias por llamar, adiós.",
+        still_there="¿Sigue usted ahí?",
+        nobody_there="No le oigo, así que voy a colgar. Por favor, llame de nuevo. Adiós.",
         goodbye="Gracias por llamar. Tengo que terminar la llamada ahora. Adiós.",
         cannot_answer="Lo sentimos, ahora no podemos atender su llamada. Por favor, llame más tarde. Adiós.",
         leave_message="Ahora no podemos atender su llamada. Por favor, deje un mensaje después de la señal.",
@@ -62,6 +77,9 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="fr-FR",
         greeting="Bonjour, vous êtes chez {name}, comment puis-je vous aider ?",
         apology="Je suis désolé, nous avons un problème technique. Un instant, s'il vous plaît.",
+        closing="Merci de votre appel, au revoir.",
+        still_there="Vous êtes toujours là ?",
+        nobody_there="Je ne vous entends pas, je vais donc raccrocher. Rappelez-nous. Au revoir.",
         goodbye="Merci de votre appel. Je dois y mettre fin maintenant. Au revoir.",
         cannot_answer="Nous sommes désolés, nous ne pouvons pas vous répondre pour le moment. Rappelez plus tard. Au revoir.",
         leave_message="Nous ne pouvons pas vous répondre pour le moment. Laissez un message après le bip.",
@@ -73,6 +91,9 @@ PHRASES: dict[str, Phrases] = {
         twilio_voice="Polly.Zeina",
         greeting="مرحبا، معكم {name}، كيف يمكنني مساعدتكم؟",
         apology="عذرا، لدينا مشكلة فنية. لحظة من فضلكم.",
+        closing="شكرا لاتصالكم، مع السلامة.",
+        still_there="هل ما زلتم على الخط؟",
+        nobody_there="لا أسمعكم، لذلك سأنهي المكالمة. يرجى الاتصال مرة أخرى. مع السلامة.",
         goodbye="شكرا لاتصالكم. علي إنهاء المكالمة الآن. مع السلامة.",
         cannot_answer="نعتذر، لا يمكننا الرد على مكالمتكم الآن. يرجى الاتصال لاحقا. مع السلامة.",
         leave_message="لا يمكننا الرد على مكالمتكم الآن. يرجى ترك رسالة بعد الصافرة.",
@@ -83,6 +104,9 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="ru-RU",
         greeting="Здравствуйте, это {name}, чем могу помочь?",
         apology="Извините, у нас технические неполадки. Одну минуту, пожалуйста.",
+        closing="Спасибо за звонок, до свидания.",
+        still_there="Вы ещё на линии?",
+        nobody_there="Я вас не слышу и завершаю звонок. Пожалуйста, перезвоните. До свидания.",
         goodbye="Спасибо за звонок. Мне нужно завершить разговор. До свидания.",
         cannot_answer="Извините, сейчас мы не можем ответить. Пожалуйста, перезвоните позже. До свидания.",
         leave_message="Сейчас мы не можем ответить. Пожалуйста, оставьте сообщение после сигнала.",

@@ -8,7 +8,7 @@ import msgspec
 from bridge.conversation import model_events as ev
 from bridge.conversation import model_messages
 from bridge.conversation.outbox import Outbox
-from bridge.conversation.playback import Playback
+from bridge.conversation.playback import Playback, Played
 from bridge.conversation.responses import Response, Responses
 from bridge.conversation.transcript import Transcript
 from bridge.conversation.twilio_messages import StreamWriter, audio_of
@@ -47,13 +47,15 @@ class AgentVoice:
         """Sends ``response.create`` if one is wanted and the model is free."""
         response = self.responses.next(self._outbox.now_ms)
         if response is not None:
-            self._outbox.model(model_messages.response_create())
+            if response.wish.instruction is not None:
+                self._outbox.model(model_messages.instruction(response.wish.instruction))
+            self._outbox.model(model_messages.response_create(with_tools=response.wish.with_tools))
         return response
 
     def hear(self, delta: ev.AudioDelta) -> Response | None:
         """Plays audio of the active response. Returns that response, or ``None`` if the audio is nobody's or unusable."""
         response = self.responses.sign(delta.response_id, self._outbox.now_ms)
-        if response is None:
+        if response is None or response.is_dead:
             return None
         audio = audio_of(delta.delta)
         if audio is None or not delta.item_id:
@@ -74,6 +76,27 @@ class AgentVoice:
         self._transcript.agent_text_done(item_id, line.text)
         self._play(item_id, line.audio)
         self._unfinished[item_id] = ""
+
+    def cut(self) -> list[Played]:
+        """Silences the AI at once: Twilio's queue is emptied, the model stops generating, and its memory of what it said is shortened
+        to what was heard (OpenAI Realtime, ``response.cancel``, ``conversation.item.truncate``). Returns what was cut, in playing
+        order."""
+        self._outbox.twilio(self._writer.clear())
+        cut = self.playback.clear(self._outbox.now_ms)
+        self.cancel_generation()
+        for played in cut:
+            if self._unfinished.get(played.item_id):  # an item of the model, not a stored line
+                heard_ms = min(int(played.heard_ms), int(played.sent_ms))
+                self._outbox.model(model_messages.truncate(played.item_id, heard_ms))
+            self._transcript.agent_over(played.item_id, played.heard_ms, played.sent_ms, self._outbox.now_ms)
+            self._unfinished.pop(played.item_id, None)
+        return cut
+
+    def cancel_generation(self) -> None:
+        """The response being generated is not wanted any more. What of it is on the phone plays on."""
+        response = self.responses.kill()
+        if response is not None and response.id:
+            self._outbox.model(model_messages.response_cancel(response.id))
 
     def _play(self, item_id: str, audio: bytes) -> None:
         for piece in self.playback.send(item_id, audio, self._outbox.now_ms):
@@ -108,7 +131,7 @@ class AgentVoice:
 
     def retry(self, response: Response) -> bool:
         """Asks once more for a response that came to nothing; ``False`` if that has been tried."""
-        if response.attempt > 1:
+        if response.wish.attempt > 1:
             return False
-        self.responses.want(response.purpose, attempt=response.attempt + 1)
+        self.responses.want(msgspec.structs.replace(response.wish, instruction=None, attempt=2))
         return True

@@ -33,10 +33,10 @@ class CallerEar:
         self.asides = Asides(profile.language)
         self._voiced_above_rms = profile.barge_in.rms
 
-    def hear(self, payload: str, audio: bytes) -> None:
-        """A piece of the caller's audio, as Twilio sent it and decoded."""
+    def hear(self, payload: str, audio: bytes, loudness_rms: float) -> None:
+        """A piece of the caller's audio, as Twilio sent it and decoded, and how loud it is."""
         if self.is_open:
-            self._forward(payload, audio)
+            self._forward(payload, audio, loudness_rms)
             return
         self._held.append((payload, audio))
         self._held_ms += len(audio) / BYTES_PER_MS
@@ -47,7 +47,8 @@ class CallerEar:
         """The greeting has been asked for: what was held follows, then what comes."""
         self.is_open = True
         while self._held:
-            self._forward(*self._held.popleft())
+            payload, audio = self._held.popleft()
+            self._forward(payload, audio, rms(audio))
         self._held_ms = 0.0
 
     def shut(self) -> None:
@@ -56,7 +57,7 @@ class CallerEar:
         self._held.clear()
         self._held_ms = 0.0
 
-    def _forward(self, payload: str, audio: bytes) -> None:
-        voiced = self.turns.needs_voiced_audio and rms(audio) > self._voiced_above_rms
+    def _forward(self, payload: str, audio: bytes, loudness_rms: float) -> None:
+        voiced = loudness_rms > self._voiced_above_rms
         self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
         self._outbox.add(SendModel(model_messages.append_audio(payload)))

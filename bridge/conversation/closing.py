@@ -1,7 +1,7 @@
-"""The end of a call as far as the bridge decides it: last words spoken in full, then what becomes of the caller is stored, then
-the stream is left. Never in another order: ``/stream-ended`` reads the disposition, and must never have to guess.
+"""The end of a call as far as the bridge decides it, as data: why, where it stands, and what becomes of the caller.
 
-The last words here are lines the bridge speaks by itself, because the model is gone or its time is up.
+Last words are spoken in full; what the caller says meanwhile may reopen the conversation; what becomes of them is stored; then the
+stream is left. Never in another order: ``/stream-ended`` reads the disposition, and must never have to guess.
 """
 
 from enum import Enum, auto
@@ -12,6 +12,10 @@ import msgspec
 from calls.business import BusinessProfile
 from calls.record import Disposition
 
+FIRST_AUDIO_WITHIN_MS = 6000
+"""How long the model may take to begin the last words; the bridge's own recording takes their place."""
+LISTEN_MS = 1500
+"""How long a caller's turn that is still open, or has no text yet, is waited for after the last words."""
 STORE_WITHIN_MS = 3000
 """The shell's bound on storing and on the REST call; after it the stream is left all the same."""
 
@@ -20,9 +24,9 @@ class Step(Enum):
     """Where a closing stands."""
 
     SPEAKING = auto()
+    LISTENING = auto()
     STORING = auto()
     COMPLETING = auto()
-    LEAVING = auto()
 
 
 class Closing(msgspec.Struct):
@@ -30,8 +34,16 @@ class Closing(msgspec.Struct):
 
     reason: str
     disposition: Disposition
+    may_reopen: bool = False
+    """Whether the caller's words can take it back; not when an operator or the clock ends the call."""
     step: Step = Step.SPEAKING
     step_since_ms: float = 0.0
+    waits_for_model: bool = False
+    """The model has been asked for the last words and has not said them all."""
+    has_been_heard: bool = False
+    """Some of the last words went out."""
+    turns: list[str] = []
+    """The caller's turns since the closing began."""
     completed: bool = False
     """Twilio's REST API has confirmed the call's end."""
 
@@ -41,9 +53,14 @@ class Closing(msgspec.Struct):
 
     @property
     def wake_at_ms(self) -> float:
-        """When a step that waits for an answer of the shell goes on without it."""
-        if self.step in (Step.STORING, Step.COMPLETING):
-            return self.step_since_ms + STORE_WITHIN_MS + 500
+        """When the present step is not waited for any longer."""
+        match self.step:
+            case Step.SPEAKING if self.waits_for_model and not self.has_been_heard:
+                return self.step_since_ms + FIRST_AUDIO_WITHIN_MS
+            case Step.LISTENING:
+                return self.step_since_ms + LISTEN_MS
+            case Step.STORING | Step.COMPLETING:
+                return self.step_since_ms + STORE_WITHIN_MS + 500
         return inf
 
     @property

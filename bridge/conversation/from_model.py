@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bridge.conversation import model_events as ev
+from bridge.conversation import model_messages
 from bridge.conversation.model_errors import Severity, severity_of
 from bridge.conversation.phases import Phase
-from bridge.conversation.responses import Purpose, Response
+from bridge.conversation.responses import Purpose, Response, Wish
 from bridge.conversation.usage import add_usage
 from calls import events
 
@@ -68,13 +69,13 @@ class ModelSide:
 
     def _audio(self, delta: ev.AudioDelta) -> None:
         conversation = self._conversation
-        if conversation.phase not in (Phase.GREETING, Phase.CONVERSING):
-            return
         response = conversation.voice.hear(delta)
         if response is None:
             return
         if response.purpose is Purpose.GREETING:
             conversation.greeting_heard(delta.item_id)
+        elif response.purpose is Purpose.CLOSING:
+            conversation.ending.last_words_audible()
         elif not response.has_audio:
             self._first_audio_of_a_reply()
         response.has_audio = True
@@ -88,7 +89,9 @@ class ModelSide:
     # --- responses ---------------------------------------------------------------------------------------------------------
 
     def _response_created(self, event: ev.ResponseCreated) -> None:
-        self._sign(event.response.id)
+        response = self._sign(event.response.id)
+        if response is not None and response.is_dead:  # it was cancelled before it had a name
+            self._conversation.outbox.model(model_messages.response_cancel(event.response.id))
 
     def _response_done(self, event: ev.ResponseDone) -> None:
         conversation = self._conversation
@@ -100,7 +103,8 @@ class ModelSide:
         if status in ("failed", "incomplete"):
             self._note(f"response_{status}", f"a response ended as {status}: {event.response.failure}")
         conversation.voice.settle_silent_items(response)
-        if not response.has_audio and status != "cancelled":
+        conversation.ending.response_over(response)
+        if not response.has_audio and status != "cancelled" and not response.is_dead and response.purpose is not Purpose.CLOSING:
             self._came_to_nothing(response, event.response.failure)
         elif response.purpose is Purpose.GREETING:
             conversation.greeting.response_is_done = True
@@ -140,6 +144,7 @@ class ModelSide:
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
         self._conversation.ear.turns.started(event.item_id, event.audio_start_ms)
+        self._conversation.interruption.turn_started(event.item_id)
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         conversation = self._conversation
@@ -149,16 +154,31 @@ class ModelSide:
         conversation = self._conversation
         conversation.transcript.place(event.item_id, event.previous_item_id, "caller")
         speech_ms = conversation.ear.turns.committed(event.item_id)
+        only_coughs = conversation.interruption.turn_was_only_coughs(event.item_id)
+        if not only_coughs:
+            conversation.clocks.caller_spoke()
         if conversation.phase is Phase.GREETING:
             conversation.greeting.keep(speech_ms)
+        elif conversation.phase is Phase.CLOSING:
+            conversation.ending.turn_ended(event.item_id)
         elif conversation.phase is Phase.CONVERSING:
-            if conversation.voice.is_audible() or conversation.voice.responses.active is not None:
-                conversation.ear.asides.keep(event.item_id, speech_ms)
-            else:
-                conversation.voice.responses.want(Purpose.REPLY)
+            self._answer(event.item_id, speech_ms, only_coughs=only_coughs)
+
+    def _answer(self, item_id: str, speech_ms: float, *, only_coughs: bool) -> None:
+        conversation = self._conversation
+        active = conversation.voice.responses.active
+        ai_goes_on = conversation.voice.is_audible() or (active is not None and not active.is_dead)
+        conversation.interruption.turn_ended(answered=not only_coughs and not ai_goes_on)
+        if only_coughs:
+            return
+        if ai_goes_on:
+            conversation.ear.asides.keep(item_id, speech_ms)
+        else:
+            conversation.voice.responses.want(Wish(Purpose.REPLY))
 
     def _caller_text(self, event: ev.CallerTextDone) -> None:
         self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)
+        self._conversation.ending.caller_said(event.transcript)
 
     def _caller_text_failed(self, event: ev.CallerTextFailed) -> None:
         self._conversation.transcript.caller_unheard(event.item_id)

@@ -31,7 +31,7 @@ class TwilioSide:
         self.last_was_news = True
         if len(given.frame) > OVERSIZED:
             self._error("oversized", f"a frame of {len(given.frame):,} characters: the stream is left")
-            self._conversation.leave_with_fallback("oversized_message")
+            self._conversation.ending.fall_back("oversized_message", None)
             return
         message = tw.read(given.frame)
         match message:
@@ -66,8 +66,7 @@ class TwilioSide:
         if audio is None:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
         elif audio and not self._conversation.model_is_gone:
-            self.last_was_news = False
-            self._conversation.ear.hear(message.media.payload, audio)
+            self.last_was_news = self._conversation.caller_heard(message.media.payload, audio)
 
     def _dtmf(self, digit: str) -> None:
         if digit in _DIGITS:

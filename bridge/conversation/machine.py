@@ -19,19 +19,22 @@ from bridge.conversation import model_messages
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import AgentVoice, SpokenLine
 from bridge.conversation.caller_ear import CallerEar
-from bridge.conversation.closing import Closing, Step, fallback_disposition
+from bridge.conversation.clocks import Clocks
+from bridge.conversation.ending import Ending
 from bridge.conversation.from_model import ModelSide
 from bridge.conversation.from_twilio import TwilioSide
+from bridge.conversation.g711 import rms
 from bridge.conversation.greeting import Greeting
+from bridge.conversation.interruption import Interruption
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
-from bridge.conversation.responses import Purpose
+from bridge.conversation.responses import Purpose, Wish
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
 from calls.ids import CallSid
-from calls.record import Disposition
+from calls.language import phrases_of
 
 START_WITHIN_MS = 10_000
 """A media WebSocket that has not said ``start`` by then is nobody's call."""
@@ -51,16 +54,18 @@ class Conversation:
         self.voice = AgentVoice(self.outbox, self.transcript)
         self.ear = CallerEar(self.outbox)
         self.greeting = Greeting()
-        self.closing: Closing | None = None
+        self.interruption = Interruption(self.outbox, self.voice, self.transcript)
+        self.clocks = Clocks()
+        self.ending = Ending(self)
         self.profile: BusinessProfile | None = None
         self.usage: dict[str, int] = {}
         self.start_received_ms: float | None = None
         self.model_is_open = False
         self.model_is_gone = False
         """Lost, or not needed any more."""
+        self.lines: Mapping[str, SpokenLine] = {}
         self._model_lost_reason: str | None = None
         self.session_is_confirmed = False
-        self._lines: Mapping[str, SpokenLine] = {}
         self._deadlines: dict[str, float] = {}
         self._greeting_items: list[str] = []
         self._began_ms: float | None = None
@@ -74,10 +79,10 @@ class Conversation:
             given.ModelOpened: self._model_opened,
             given.ModelFrame: self._model.take,
             given.ModelClosed: lambda closed: self.lose_model(closed.reason),
-            given.DispositionStored: self._disposition_stored,
-            given.CallCompleted: self._call_completed,
+            given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
+            given.CallCompleted: lambda completed: self.ending.call_completed(ok=completed.ok),
             given.CallOver: lambda over: self.stream_over(over.status),
-            given.Draining: lambda _: self._leave(1001),
+            given.Draining: lambda _: self.leave(1001),
             given.Tick: lambda _: None,
         }
 
@@ -111,7 +116,9 @@ class Conversation:
             self.voice.responses.stalled_at_ms,
             self.transcript.wake_at_ms,
             self.ear.asides.wake_at_ms,
-            self.closing.wake_at_ms if self.closing is not None else inf,
+            self.interruption.resumes_at_ms,
+            self.clocks.wake_at_ms,
+            self.ending.wake_at_ms,
         )
 
     @property
@@ -137,6 +144,14 @@ class Conversation:
         self.voice.attach(stream_sid)
         self.outbox.add(wanted.CheckToken(token, call_sid))
 
+    def caller_heard(self, payload: str, audio: bytes) -> bool:
+        """A piece of the caller's audio; ``True`` if it decided anything."""
+        loudness_rms = rms(audio)
+        self.clocks.media(self.now_ms)
+        self.ear.hear(payload, audio, loudness_rms)
+        armed = self.phase is Phase.CONVERSING and self.voice.is_audible()
+        return self.interruption.hear(loudness_rms, len(audio), armed=armed)
+
     def session_confirmed(self) -> None:
         """``session.updated`` says what was asked for: audio may reach the phone."""
         self.session_is_confirmed = True
@@ -157,26 +172,39 @@ class Conversation:
         if self.model_is_gone:
             return
         self._model_lost_reason = reason
-        self._let_go_of_model()
+        self.let_go_of_model()
         if self.profile is not None:
-            self._apologise(self.profile)
+            self.outbox.record(events.ModelLost(reason=reason))
+            self.ending.model_lost()
 
-    def leave_with_fallback(self, reason: str) -> None:
-        """Leaves the stream without a word of ours; the business's fallback speaks."""
-        if self.profile is None:
-            self._leave(1009)
-        else:
-            self._close(reason, fallback_disposition(self.profile, reason), None)
+    def let_go_of_model(self) -> None:
+        """The model is not listened to and not spoken to any more."""
+        if self.model_is_gone:
+            return
+        self.model_is_gone = True
+        self.ear.shut()
+        self.ear.asides.forget()
+        self.interruption.forget()
+        self.clocks.stop()
+        self.voice.responses.forget()
+        self._deadlines.pop("session", None)
+        self._deadlines.pop("connect", None)
+        self.outbox.add(wanted.CloseModel())
 
     def stream_over(self, call_status: str | None) -> None:
         """The media stream is gone. ``call_status``: so is the call, as Twilio's callback says."""
-        closing = self.closing
+        closing = self.ending.closing
         if closing is not None and (closing.completed or call_status is not None):
             self._end(closing.reason)
         elif call_status is not None:
             self._end("caller_hung_up" if call_status == "completed" else call_status)
         else:
             self._end(None)
+
+    def leave(self, code: int) -> None:
+        """We close the stream. Twilio asks ``/stream-ended`` next."""
+        closing = self.ending.closing
+        self._end(closing.reason if closing is not None and closing.completed else None, close_code=code)
 
     # --- the shell's answers -----------------------------------------------------------------------------------------------
 
@@ -185,42 +213,28 @@ class Conversation:
             return
         self._deadlines.pop("token", None)
         self.profile = accepted.profile
-        self._lines = accepted.lines
-        self.ear.configure(accepted.profile)
+        self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
-        self._deadlines["max_call"] = self.now_ms + accepted.profile.limits.max_call_s * 1000
+        self.ear.configure(accepted.profile)
+        self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
+        self.ending.configure(accepted.profile)
+        self.clocks.start(accepted.profile.limits, self.now_ms)
         if self._model_lost_reason is not None:
-            self._apologise(accepted.profile)
+            self.outbox.record(events.ModelLost(reason=self._model_lost_reason))
+            self.ending.model_lost()
         elif not self.model_is_open:
             self._deadlines["connect"] = self.now_ms + MODEL_WITHIN_MS
 
     def _refused(self, refused: given.StreamRefused) -> None:
         if self.profile is None:
             self.outbox.add(wanted.Log("stream_refused", refused.reason))
-            self._leave(1008)
+            self.leave(1008)
 
     def _model_opened(self, opened: given.ModelOpened) -> None:
         if not self.model_is_gone and not self.model_is_open:
             self.model_is_open = True
             self._deadlines.pop("connect", None)
             self._model.connected = events.ModelConnected(ms=round(opened.connect_ms), warm=opened.warm)
-
-    def _disposition_stored(self, stored: given.DispositionStored) -> None:
-        closing = self.closing
-        if closing is None or closing.step is not Step.STORING:
-            return
-        if not stored.ok:
-            self.outbox.error("store", "disposition", "what becomes of the caller could not be stored; the fallback decides")
-        if stored.ok and closing.must_be_completed:
-            closing.enter(Step.COMPLETING, self.now_ms)
-            self.outbox.add(wanted.CompleteCall())
-        else:
-            self._leave(1000)
-
-    def _call_completed(self, completed: given.CallCompleted) -> None:
-        if self.closing is not None and self.closing.step is Step.COMPLETING:
-            self.closing.completed = completed.ok
-            self._leave(1000)
 
     # --- rules that depend on state alone ----------------------------------------------------------------------------------
 
@@ -230,8 +244,10 @@ class Conversation:
         self.voice.settle_lines()
         self._finish_greeting()
         self._answer_asides()
+        self._go_on_after_a_noise()
+        self.ending.advance()
         self._create_response()
-        self._advance_closing()
+        self._watch_silence()
         for line in self.transcript.due(self.now_ms):
             self.outbox.record(line)
 
@@ -243,10 +259,24 @@ class Conversation:
             self._deadline_met(name)
         if self.now_ms >= self.voice.responses.stalled_at_ms:
             self.lose_model("stalled")
-        closing = self.closing
-        if closing is not None and self.now_ms >= closing.wake_at_ms:
-            self.outbox.error("bridge", "closing_answer", "the closing went on without an answer from store or Twilio")
-            self._leave(1000)
+        if self.profile is not None:
+            self._meet_clocks(self.profile)
+
+    def _meet_clocks(self, profile: BusinessProfile) -> None:
+        spoken = phrases_of(profile.language)
+        if self.now_ms >= self.clocks.max_call_at_ms:
+            self.clocks.stop()
+            self.ending.say_goodbye("max_duration", spoken.goodbye)
+        elif self.now_ms >= self.clocks.media_missing_at_ms:
+            self.clocks.stop()
+            self.ending.say_goodbye("no_inbound_media", spoken.nobody_there)
+        elif self.now_ms >= self.clocks.silent_at_ms:
+            if self.clocks.ask_again(self.now_ms):
+                self.voice.responses.want(
+                    Wish(Purpose.PROMPT, instruction=model_messages.verbatim(spoken.still_there), with_tools=False)
+                )
+            else:
+                self.ending.say_goodbye("silence", spoken.nobody_there, may_reopen=True)
 
     def _deadline_met(self, name: str) -> None:
         match name:
@@ -258,8 +288,6 @@ class Conversation:
                 self.lose_model("connect_timeout")
             case "session":
                 self.lose_model("session_not_confirmed")
-            case "max_call" if self.closing is None:
-                self._close("max_duration", Disposition(action="hang_up", reason="max_duration"), self._lines.get("goodbye"))
 
     def _request_greeting(self) -> None:
         if self.profile is None or not self.model_is_open or self.model_is_gone:
@@ -271,7 +299,7 @@ class Conversation:
         self.transcript.hide(model_messages.GREETING_ITEM_ID)
         self.outbox.model(model_messages.session_update(self.profile))
         self.outbox.model(model_messages.greeting_request(self.profile.greeting_text))
-        self.voice.responses.want(Purpose.GREETING)
+        self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
         self.outbox.record(events.GreetingRequested(mode="live"))
         self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
@@ -292,7 +320,7 @@ class Conversation:
         self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
         self.move(Trigger.GREETING_FINISHED)
         if self.greeting.has_substantial_turn and not self.ear.turns.caller_is_speaking:
-            self.voice.responses.want(Purpose.REPLY)
+            self.voice.responses.want(Wish(Purpose.REPLY))
 
     def _answer_asides(self) -> None:
         asides = self.ear.asides
@@ -303,50 +331,31 @@ class Conversation:
             return
         texts = {item_id: self.transcript.text_of(item_id) for item_id in asides.item_ids}
         if asides.decide(texts, self.now_ms):
-            self.voice.responses.want(Purpose.REPLY)
+            self.voice.responses.want(Wish(Purpose.REPLY))
+
+    def _go_on_after_a_noise(self) -> None:
+        if self.phase is Phase.CONVERSING and self.interruption.resume():
+            self.voice.responses.want(Wish(Purpose.REPLY))
 
     def _create_response(self) -> None:
-        if self.phase in (Phase.GREETING, Phase.CONVERSING) and self.voice.create_next() is not None:
+        if self.model_is_gone or self.phase not in (Phase.GREETING, Phase.CONVERSING, Phase.CLOSING):
+            return
+        if self.voice.create_next() is not None:
             self.ear.asides.forget()
+            self.interruption.forget()
 
-    # --- endings -----------------------------------------------------------------------------------------------------------
+    def _watch_silence(self) -> None:
+        responses = self.voice.responses
+        busy = (
+            self.phase is not Phase.CONVERSING
+            or self.voice.is_audible()
+            or responses.active is not None
+            or responses.is_wanted
+            or self.ear.turns.caller_is_speaking
+        )
+        self.clocks.line_is(busy=busy, now_ms=self.now_ms)
 
-    def _apologise(self, profile: BusinessProfile) -> None:
-        self.outbox.record(events.ModelLost(reason=self._model_lost_reason or "unknown"))
-        if self.closing is None:
-            self._close("model_lost", fallback_disposition(profile, "model_lost"), self._lines.get("apology"))
-
-    def _close(self, reason: str, disposition: Disposition, line: SpokenLine | None) -> None:
-        """Last words, then the disposition, then away."""
-        if self.closing is not None or not self.move(Trigger.CLOSING_STARTED):
-            return
-        self.closing = Closing(reason, disposition, step_since_ms=self.now_ms)
-        self.outbox.record(events.ClosingStarted(reason=reason))
-        self._let_go_of_model()
-        if line is not None:
-            self.voice.say(line)
-
-    def _let_go_of_model(self) -> None:
-        if self.model_is_gone:
-            return
-        self.model_is_gone = True
-        self.ear.shut()
-        self.ear.asides.forget()
-        self.voice.responses.forget()
-        self._deadlines.pop("session", None)
-        self._deadlines.pop("connect", None)
-        self.outbox.add(wanted.CloseModel())
-
-    def _advance_closing(self) -> None:
-        closing = self.closing
-        if closing is not None and closing.step is Step.SPEAKING and not self.voice.is_audible():
-            closing.enter(Step.STORING, self.now_ms)
-            self.outbox.add(wanted.StoreDisposition(closing.disposition))
-
-    def _leave(self, code: int) -> None:
-        """We close the stream. Twilio asks ``/stream-ended`` next."""
-        completed = self.closing is not None and self.closing.completed
-        self._end(self.closing.reason if completed and self.closing is not None else None, close_code=code)
+    # --- the end -----------------------------------------------------------------------------------------------------------
 
     def _end(self, end_reason: str | None, close_code: int = 1000) -> None:
         if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
@@ -356,7 +365,7 @@ class Conversation:
         self.voice.settle_lines(stream_over=True)
         for line in self.transcript.due(self.now_ms, last_call=True):
             self.outbox.record(line)
-        self._let_go_of_model()
+        self.let_go_of_model()
         self.outbox.add(wanted.CloseStream(close_code))
         if self.profile is not None:
             self.outbox.add(wanted.Release(end_reason, self.usage))

@@ -90,9 +90,32 @@ def greeting_request(text: str) -> dict[str, Any]:
     }
 
 
-def response_create() -> dict[str, Any]:
-    """Asks for the next response; what it should be about stands in the conversation."""
-    return {"type": "response.create"}
+def response_create(*, with_tools: bool = True) -> dict[str, Any]:
+    """Asks for the next response; what it should be about stands in the conversation. ``with_tools`` false: it may only speak."""
+    if with_tools:
+        return {"type": "response.create"}
+    return {"type": "response.create", "response": {"tool_choice": "none"}}
+
+
+def verbatim(text: str) -> str:
+    """An instruction to say exactly ``text``."""
+    return f"Say exactly the following to the caller, word for word, in one go, and nothing else: “{text}”"
+
+
+def response_cancel(response_id: str) -> dict[str, Any]:
+    """Stops a response that is being generated."""
+    return {"type": "response.cancel", "response_id": response_id}
+
+
+def truncate(item_id: str, audio_end_ms: int) -> dict[str, Any]:
+    """Shortens the model's memory of what it said to what was heard."""
+    return {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
+
+
+def instruction(text: str) -> dict[str, Any]:
+    """Tells the model what to do next, where it does not replace the persona: a ``system`` item at the end of the conversation."""
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "conversation.item.create", "item": {"type": "message", "role": "system", "content": content}}
 
 
 def append_audio(payload: str) -> str:

@@ -123,6 +123,10 @@ class Playback:
         """Whether the mark behind the item's last audio has come back."""
         return all(stretch.end_ms <= self._confirmed_ms for stretch in self._stretches if stretch.item_id == item_id)
 
+    def outstanding(self) -> list[tuple[str, float]]:
+        """Marks that have not come back, with the position each confirms."""
+        return list(self._outstanding.items())
+
     def played(self, item_id: str, now_ms: float) -> Played:
         """What was sent and heard of one item."""
         position_ms = self.position_ms(now_ms)

@@ -19,21 +19,39 @@ class Purpose(Enum):
 
     GREETING = "greeting"
     REPLY = "reply"
+    PROMPT = "prompt"
+    """A sentence of the bridge's choosing: still there?, one moment."""
+    CLOSING = "closing"
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A response that is wanted."""
+
+    purpose: Purpose
+    instruction: str | None = None
+    """Put into the conversation as a ``system`` item right before the response is asked for."""
+    with_tools: bool = True
+    attempt: int = 1
 
 
 class Response(msgspec.Struct):
     """A response in the making. ``id`` is empty until the model names it."""
 
-    purpose: Purpose
-    requested_at_ms: float
+    wish: Wish
     last_sign_ms: float
     id: str = ""
-    attempt: int = 1
     has_audio: bool = False
     is_refused: bool = False
     """The model was busy with something else when it was asked for."""
+    is_dead: bool = False
+    """Cut off: what still arrives of it is dropped, but the model is not free before its ``response.done``."""
     items: list[str] = []
     """The conversation items it has produced so far."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """Why it was asked for."""
+        return self.wish.purpose
 
     def mention(self, item_id: str) -> None:
         """An event names an item of this response."""
@@ -48,13 +66,17 @@ class Responses:
         self.active: Response | None = None
         self.has_been_asked = False
         """Whether any response was ever asked for."""
-        self._waiting: list[tuple[Purpose, int]] = []
+        self._waiting: list[Wish] = []
         self._over: set[str] = set()
 
-    def want(self, purpose: Purpose, *, attempt: int = 1) -> None:
+    def want(self, wish: Wish) -> None:
         """A response is wanted as soon as the model is free."""
-        if all(waiting != purpose for waiting, _ in self._waiting):
-            self._waiting.append((purpose, attempt))
+        if all(waiting.purpose != wish.purpose for waiting in self._waiting):
+            self._waiting.append(wish)
+
+    def want_no_more(self, *purposes: Purpose) -> None:
+        """Wishes that something else has taken the place of."""
+        self._waiting = [wish for wish in self._waiting if wish.purpose not in purposes]
 
     @property
     def is_wanted(self) -> bool:
@@ -65,9 +87,8 @@ class Responses:
         """The response to create now, or ``None`` while one is active or none is wanted."""
         if self.active is not None or not self._waiting:
             return None
-        purpose, attempt = self._waiting.pop(0)
         self.has_been_asked = True
-        self.active = Response(purpose, now_ms, now_ms, attempt=attempt)
+        self.active = Response(self._waiting.pop(0), now_ms)
         return self.active
 
     def sign(self, response_id: str, now_ms: float) -> Response | None:
@@ -88,13 +109,21 @@ class Responses:
     def done(self, response_id: str, now_ms: float) -> Response | None:
         """``response.done``: the model is free again. ``None`` if this one was over before or none of ours."""
         if self.active is not None and self.active.is_refused:
-            self._waiting.insert(0, (self.active.purpose, self.active.attempt))
+            self._waiting.insert(0, msgspec.structs.replace(self.active.wish, instruction=None))
             self.active = None
             return None
         response = self.sign(response_id, now_ms)
         if response is not None:
             self._over.add(response.id)
             self.active = None
+        return response
+
+    def kill(self) -> Response | None:
+        """The active response is not wanted any more. Returns it if the model is still generating it."""
+        response = self.active
+        if response is None or response.is_dead:
+            return None
+        response.is_dead = True
         return response
 
     def refused_as_busy(self) -> None:

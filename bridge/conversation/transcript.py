@@ -106,6 +106,11 @@ class Transcript:
             return None
         return line.text
 
+    def heard_text_of(self, item_id: str) -> str:
+        """What was heard of an item of the AI whose audio is over."""
+        line = self._by_item.get(item_id)
+        return line.text if line is not None and line.speaker == "agent" else ""
+
     @property
     def wake_at_ms(self) -> float:
         """When :meth:`due` has something that was held back; ``inf`` if nothing is."""

@@ -37,7 +37,7 @@ class CallerTurns:
             self._voiced_ms += audio_ms
 
     @property
-    def needs_voiced_audio(self) -> bool:
+    def _needs_voiced_audio(self) -> bool:
         """Whether turns are measured by the bridge's own ear."""
         return self._settings.detector == "semantic_vad"
 
@@ -55,7 +55,7 @@ class CallerTurns:
         turn = self._open.get(item_id)
         if turn is not None:
             turn.end_ms = audio_end_ms
-        silence_ms = 0.0 if self.needs_voiced_audio else self._settings.silence_duration_ms
+        silence_ms = 0.0 if self._needs_voiced_audio else self._settings.silence_duration_ms
         speech_end_ms = audio_end_ms - silence_ms
         behind_ms = max(0.0, self._appended_ms - speech_end_ms)
         self.stopped_at_ms = min(now_ms, self._appended_at_ms - behind_ms)
@@ -65,7 +65,7 @@ class CallerTurns:
         turn = self._open.pop(item_id, None)
         if turn is None:
             return 0.0
-        if self.needs_voiced_audio:
+        if self._needs_voiced_audio:
             return self._voiced_ms - turn.voiced_ms
         end_ms = turn.end_ms if turn.end_ms is not None else self._appended_ms
         padding_ms = self._settings.prefix_padding_ms + self._settings.silence_duration_ms

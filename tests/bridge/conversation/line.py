@@ -13,12 +13,21 @@ import msgspec
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import SpokenLine
+from bridge.conversation.g711 import rms as loudness
 from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
+from bridge.conversation.responses import Purpose, Wish
 from calls import events
 from calls.business import BusinessProfile, Fallback
 from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord
+
+
+def loudest_below(rms: int) -> int:
+    """The μ-law code whose magnitude is nearest to ``rms``, above it for 201 and below it for 199."""
+    candidates = [code for code in range(128, 256) if (rms > 200) == (loudness(bytes([code])) > 200)]
+    return min(candidates, key=lambda code: abs(loudness(bytes([code])) - rms))
+
 
 CALL = CallSid("CA" + "0" * 32)
 STREAM = "MZ" + "0" * 32
@@ -36,6 +45,11 @@ RECORD = CallRecord(
     started_at="2026-01-01T00:00:00.000Z",
     last_seq=1,
 )
+LOUDNESS_CODES = {
+    0: 0xFF,
+    **{rms: loudest_below(rms) for rms in (100, 150, 199, 201, 250, 300, 400, 500, 600, 700, 801, 3000, 8000)},
+}
+"""A μ-law byte for each loudness the tests use: a frame of it has nearly that RMS, and is on the same side of 200."""
 LINES = {
     "apology": SpokenLine(text="Sorry, one moment.", audio=b"\x00" * 8000),
     "goodbye": SpokenLine(text="Goodbye.", audio=b"\x00" * 4000),
@@ -56,7 +70,7 @@ class Line:
         self.now_ms = 0.0
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
         self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []
-        self._marks_seen = 0
+        self.echoed: set[str] = set()
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
         self.do(given.Tick())
@@ -70,9 +84,17 @@ class Line:
         self.outputs += [(self.now_ms, output) for output in outputs]
         return outputs
 
-    def wait(self, ms: float) -> None:
-        """Lets time pass, waking the core whenever it asked for it."""
+    def wait(self, ms: float, *, dead_line: bool = False) -> None:
+        """Lets time pass, waking the core whenever it asked for it. Once a second a silent frame of the caller arrives, unless the
+        line is dead."""
         until_ms = self.now_ms + ms
+        while not dead_line and self.now_ms + 1000 <= until_ms:
+            self._wait_until(self.now_ms + 1000)
+            if self.core.start_received_ms is not None and self.phase is not Phase.ENDED:
+                self.media()
+        self._wait_until(until_ms)
+
+    def _wait_until(self, until_ms: float) -> None:
         for _ in range(10_000):
             if self.core.wake_at_ms > until_ms:
                 break
@@ -111,6 +133,20 @@ class Line:
         media = {"track": "inbound", "chunk": "1", "timestamp": "155", "payload": payload}
         self.twilio({"event": "media", "sequenceNumber": "2", "media": media, "streamSid": STREAM})
 
+    def loud(self, ms: float, *, rms: int = 3000) -> None:
+        """The caller is that loud for so long, frame by frame as time passes."""
+        self.frames([rms] * round(ms / 20))
+
+    def quiet(self, ms: float) -> None:
+        """The caller is silent, frame by frame as time passes."""
+        self.frames([0] * round(ms / 20))
+
+    def frames(self, loudness: list[int]) -> None:
+        """Frames of 20 ms of the given RMS, each arriving when it is over."""
+        for rms in loudness:
+            self._wait_until(self.now_ms + 20)
+            self.media(b64encode(bytes([LOUDNESS_CODES[rms]]) * 160).decode())
+
     def mark(self, name: str) -> None:
         self.twilio({"event": "mark", "sequenceNumber": "4", "mark": {"name": name}, "streamSid": STREAM})
 
@@ -122,9 +158,25 @@ class Line:
 
     def echo_marks(self) -> None:
         """All marks sent and not echoed yet come back now."""
-        for name in self.marks_sent[self._marks_seen :]:
+        for name in [name for name in self.marks_sent if name not in self.echoed]:
+            self.echoed.add(name)
             self.mark(name)
-        self._marks_seen = len(self.marks_sent)
+
+    def play(self, ms: float) -> None:
+        """Time passes in steps of 20 ms, and marks come back once their audio has been played."""
+        for _ in range(round(ms / 20)):
+            self.quiet(20)
+            for name, position_ms in self.core.voice.playback.outstanding():
+                if name not in self.echoed and position_ms <= self.core.voice.playback.position_ms(self.now_ms):
+                    self.echoed.add(name)
+                    self.mark(name)
+
+    def reply_wish(self) -> Wish:
+        """One more reply, whoever wants it."""
+        return Wish(Purpose.REPLY)
+
+    def tick(self) -> given.Tick:
+        return given.Tick()
 
     # --- the model ---
 

@@ -232,12 +232,22 @@ def test_the_fallback_is_what_the_business_file_says(profile: object, dispositio
 
 # --- time is up ---
 
+SHORT = msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=30, silence_s=100))
 
-def test_a_call_whose_time_is_up_is_said_goodbye_to_and_completed_once() -> None:
-    line = Line(msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=30))).greeted()
+
+def time_is_up(line: Line) -> Line:
+    line.greeted()
     line.wait(30_000)
     assert line.phase is Phase.CLOSING
-    line.wait(500)
+    return line
+
+
+def test_a_call_whose_time_is_up_is_said_goodbye_to_and_completed_once() -> None:
+    line = time_is_up(Line(SHORT))
+    assert {"type": "response.create", "response": {"tool_choice": "none"}} in line.sent_to_model
+    line.speak("I have to end our call now. Goodbye.", 1200)
+    line.wait(1200)
+    assert line.wanted(wanted.StoreDisposition) == []  # not before the last mark is back
     line.echo_marks()
     assert [stored.disposition.action for stored in line.wanted(wanted.StoreDisposition)] == ["hang_up"]
     assert line.wanted(wanted.CompleteCall) == []  # not before it is stored
@@ -246,12 +256,34 @@ def test_a_call_whose_time_is_up_is_said_goodbye_to_and_completed_once() -> None
     assert line.wanted(wanted.CloseStream) == []
     line.do(given.CallCompleted(ok=True))
     assert line.wanted(wanted.Release) == [wanted.Release("max_duration", {})]
+    assert line.events_of(events.AgentTranscript)[-1].text == "I have to end our call now. Goodbye."
+
+
+def test_a_model_that_does_not_say_goodbye_within_six_seconds_is_replaced_by_the_stored_goodbye() -> None:
+    line = time_is_up(Line(SHORT))
+    line.wait(6001)
+    line.wait(500)
+    line.echo_marks()
+    assert len(line.wanted(wanted.StoreDisposition)) == 1
+    line.do(given.DispositionStored(ok=True))
+    line.do(given.CallCompleted(ok=True))
+    assert line.events_of(events.AgentTranscript)[-1].text == "Goodbye."
+
+
+def test_a_model_lost_before_it_said_goodbye_is_replaced_by_the_stored_goodbye_and_the_call_still_ends() -> None:
+    line = time_is_up(Line(SHORT))
+    line.do(given.ModelClosed("gone"))
+    line.wait(500)
+    line.echo_marks()
+    assert [stored.disposition.action for stored in line.wanted(wanted.StoreDisposition)] == ["hang_up"]
+    line.do(given.DispositionStored(ok=True))
     assert line.events_of(events.AgentTranscript)[-1].text == "Goodbye."
 
 
 def test_a_refused_completion_leaves_the_hang_up_to_the_action() -> None:
-    line = Line(msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=30))).greeted()
-    line.wait(31_000)
+    line = time_is_up(Line(SHORT))
+    line.speak("Goodbye.", 500)
+    line.wait(500)
     line.echo_marks()
     line.do(given.DispositionStored(ok=True))
     line.do(given.CallCompleted(ok=False))
@@ -260,8 +292,9 @@ def test_a_refused_completion_leaves_the_hang_up_to_the_action() -> None:
 
 
 def test_a_completion_that_is_never_answered_is_not_waited_for() -> None:
-    line = Line(msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=30))).greeted()
-    line.wait(31_000)
+    line = time_is_up(Line(SHORT))
+    line.speak("Goodbye.", 500)
+    line.wait(500)
     line.echo_marks()
     line.do(given.DispositionStored(ok=True))
     line.wait(3501)

@@ -1,0 +1,142 @@
+"""Barge-in: when a caller who speaks over the AI is given the floor.
+
+The model's own detector gives way to every "uh-huh"; so the bridge listens itself, to the loudness of each frame, and in two steps:
+
+1. loud without a gap for ``hold_ms``: *triggered*;
+2. ``grace_ms`` more: less than half of it loud was a cough, *dismissed*; otherwise the AI is *cut*.
+
+Both count milliseconds of *audio*, by payload length, so that a burst of late packets is no shorter speech than it was. What is loud
+depends on the line: 2.5 times its noise floor (the 10th percentile of the last three seconds), but never less than ``rms`` nor
+more than four times it. The bar stands still from the first loud frame until the decision.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from enum import Enum
+
+import msgspec
+
+from calls.business import BargeIn
+
+FLOOR_WINDOW_MS = 3000
+FLOOR_NEEDS_MS = 1000
+"""With less than this heard there is no floor to speak of."""
+FLOOR_PERCENTILE = 0.1
+FLOOR_FACTOR = 2.5
+MAX_FACTOR = 4
+
+
+class NoiseFloor:
+    """The 10th percentile of frame loudness over the last three seconds."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[float, float]] = deque()
+        self._sorted: list[float] = []
+        self._window_ms = 0.0
+
+    def add(self, rms: float, audio_ms: float) -> None:
+        """One more frame."""
+        self._frames.append((rms, audio_ms))
+        insort(self._sorted, rms)
+        self._window_ms += audio_ms
+        while self._window_ms > FLOOR_WINDOW_MS and len(self._frames) > 1:
+            old_rms, old_ms = self._frames.popleft()
+            del self._sorted[bisect_left(self._sorted, old_rms)]
+            self._window_ms -= old_ms
+
+    @property
+    def rms(self) -> float:
+        """The floor; 0 before enough was heard."""
+        if self._window_ms < FLOOR_NEEDS_MS:
+            return 0.0
+        return self._sorted[int(len(self._sorted) * FLOOR_PERCENTILE)]
+
+
+class Verdict(Enum):
+    """What a frame decided."""
+
+    TRIGGERED = "triggered"
+    DISMISSED = "dismissed"
+    CUT = "cut"
+
+
+class Burst(msgspec.Struct):
+    """Loudness under judgement."""
+
+    threshold_rms: float
+    began_ms: float
+    """When its first frame began, on the core's clock."""
+    loud_ms: float = 0.0
+    energy: float = 0.0
+    triggered_at_ms: float | None = None
+    grace_ms: float = 0.0
+    grace_loud_ms: float = 0.0
+
+    @property
+    def rms(self) -> int:
+        """How loud it has been so far."""
+        return round((self.energy / self.loud_ms) ** 0.5) if self.loud_ms else 0
+
+
+class BargeInGate:
+    """Listens to the caller while the AI can be heard."""
+
+    def __init__(self, settings: BargeIn) -> None:
+        self._settings = settings
+        self._floor = NoiseFloor()
+        self.burst: Burst | None = None
+        """The one being judged, and after a verdict the one just judged."""
+        self._decided = True
+
+    @property
+    def threshold_rms(self) -> float:
+        """The bar for the next burst."""
+        bar = self._settings.rms
+        return min(max(FLOOR_FACTOR * self._floor.rms, bar), MAX_FACTOR * bar)
+
+    @property
+    def hears_speech(self) -> bool:
+        """Whether a burst is being judged."""
+        return not self._decided
+
+    def hear(self, rms: float, audio_ms: float, now_ms: float, *, armed: bool) -> Verdict | None:
+        """One frame of the caller. ``armed``: AI audio is audible, barge-in is on, and nothing is protected."""
+        threshold_rms = self.threshold_rms
+        self._floor.add(rms, audio_ms)
+        if not armed or not self._settings.enabled:
+            self._decided = True
+            return None
+        if self._decided or self.burst is None:
+            return self._wait_for_a_burst(threshold_rms, rms, audio_ms, now_ms)
+        loud = rms > self.burst.threshold_rms
+        if self.burst.triggered_at_ms is None:
+            return self._hold(self.burst, loud, rms, audio_ms, now_ms)
+        return self._grace(self.burst, loud, rms, audio_ms)
+
+    def _wait_for_a_burst(self, threshold_rms: float, rms: float, audio_ms: float, now_ms: float) -> Verdict | None:
+        if rms <= threshold_rms:
+            return None
+        self.burst, self._decided = Burst(threshold_rms, now_ms - audio_ms), False
+        return self._hold(self.burst, True, rms, audio_ms, now_ms)
+
+    def _hold(self, burst: Burst, loud: bool, rms: float, audio_ms: float, now_ms: float) -> Verdict | None:
+        if not loud:  # a gap: too short to be speech
+            self._decided = True
+            return None
+        burst.loud_ms += audio_ms
+        burst.energy += rms * rms * audio_ms
+        if burst.loud_ms < self._settings.hold_ms:
+            return None
+        burst.triggered_at_ms = now_ms
+        return Verdict.TRIGGERED
+
+    def _grace(self, burst: Burst, loud: bool, rms: float, audio_ms: float) -> Verdict | None:
+        burst.grace_ms += audio_ms
+        if loud:
+            burst.grace_loud_ms += audio_ms
+            burst.loud_ms += audio_ms
+            burst.energy += rms * rms * audio_ms
+        if burst.grace_ms < self._settings.grace_ms:
+            return None
+        self._decided = True
+        return Verdict.DISMISSED if burst.grace_loud_ms < burst.grace_ms / 2 else Verdict.CUT

@@ -1,0 +1,198 @@
+"""How a conversation is brought to its end: last words, the caller's chance to go on, disposition, goodbye."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.conversation import outputs as wanted
+from bridge.conversation.agent_voice import SpokenLine
+from bridge.conversation.closing import Closing, Step, fallback_disposition
+from bridge.conversation.farewell import Farewells
+from bridge.conversation.model_messages import verbatim
+from bridge.conversation.phases import Phase, Trigger
+from bridge.conversation.responses import Purpose, Response, Wish
+from calls import events
+from calls.record import Disposition
+
+if TYPE_CHECKING:
+    from bridge.conversation.machine import Conversation
+    from calls.business import BusinessProfile
+
+
+class Ending:
+    """Ends one stream, once. ``closing`` is the closing under way, if there is one."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._farewells: Farewells | None = None
+        self.closing: Closing | None = None
+
+    def configure(self, profile: BusinessProfile) -> None:
+        """The business is known."""
+        self._farewells = Farewells(profile.language, profile.closing)
+
+    @property
+    def wake_at_ms(self) -> float:
+        """When the closing goes on by itself."""
+        return self.closing.wake_at_ms if self.closing is not None else float("inf")
+
+    # --- reasons to end ----------------------------------------------------------------------------------------------------
+
+    def caller_said(self, text: str) -> None:
+        """The text of a turn of the conversation: it may hold a phrase that ends it."""
+        if self._conversation.phase is not Phase.CONVERSING or self._farewells is None:
+            return
+        phrase = self._farewells.end_phrase(text)
+        if phrase is not None and self._conversation.profile is not None:
+            self._drop_unheard_reply()
+            self.say_goodbye("farewell", self._conversation.profile.closing_text, phrase=phrase, may_reopen=True)
+
+    def say_goodbye(self, reason: str, text: str, *, phrase: str | None = None, may_reopen: bool = False) -> None:
+        """The model says ``text``, then the call is ended."""
+        conversation = self._conversation
+        closing = self._begin(reason, Disposition(action="hang_up", reason=reason), phrase)
+        if closing is None:
+            return
+        closing.may_reopen = may_reopen
+        if conversation.model_is_gone:
+            self._say_stored("goodbye")
+        else:
+            closing.waits_for_model = True
+            responses = conversation.voice.responses
+            responses.want_no_more(Purpose.REPLY, Purpose.PROMPT)
+            responses.want(Wish(Purpose.CLOSING, instruction=verbatim(text), with_tools=False))
+
+    def fall_back(self, reason: str, line: str | None) -> None:
+        """The bridge says a stored ``line``, if any, then the business's fallback takes over."""
+        conversation = self._conversation
+        if conversation.profile is None:
+            conversation.leave(1009)
+            return
+        if self._begin(reason, fallback_disposition(conversation.profile, reason), None) is not None:
+            conversation.let_go_of_model()
+            if line is not None:
+                self._say_stored(line)
+
+    def model_lost(self) -> None:
+        """There is nobody left to say anything: the bridge speaks for itself."""
+        closing = self.closing
+        if closing is None:
+            self.fall_back("model_lost", "apology")
+        elif closing.step is Step.SPEAKING and closing.waits_for_model:
+            closing.waits_for_model = False
+            if not closing.has_been_heard:
+                self._say_stored("goodbye")
+
+    # --- what happens meanwhile --------------------------------------------------------------------------------------------
+
+    def turn_ended(self, item_id: str) -> None:
+        """A turn of the caller ended during the closing."""
+        if self.closing is not None:
+            self.closing.turns.append(item_id)
+
+    def last_words_audible(self) -> None:
+        """Audio of the closing went out."""
+        if self.closing is not None:
+            self.closing.has_been_heard = True
+
+    def response_over(self, response: Response) -> None:
+        """A response is done while the call is being ended."""
+        closing = self.closing
+        if closing is None or not closing.waits_for_model or response.purpose is not Purpose.CLOSING:
+            return
+        closing.waits_for_model = False
+        if not closing.has_been_heard:
+            self._say_stored("goodbye")
+
+    # --- step by step ------------------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Goes on as far as it can be gone."""
+        closing, now_ms = self.closing, self._conversation.now_ms
+        if closing is None:
+            return
+        if closing.step is Step.SPEAKING and now_ms >= closing.wake_at_ms:
+            self._conversation.outbox.error(
+                "model", "closing", "the model did not say goodbye in time; the stored goodbye was played"
+            )
+            closing.waits_for_model = False
+            self._conversation.let_go_of_model()
+            self._say_stored("goodbye")
+        if closing.step is Step.SPEAKING and not closing.waits_for_model and not self._conversation.voice.is_audible():
+            closing.enter(Step.LISTENING, now_ms)
+        if closing.step is Step.LISTENING:
+            self._listen(closing)
+        elif now_ms >= closing.wake_at_ms and closing.step in (Step.STORING, Step.COMPLETING):
+            self._conversation.outbox.error(
+                "bridge", "closing_answer", "the call was left without an answer from store or Twilio"
+            )
+            self._conversation.leave(1000)
+
+    def stored(self, *, ok: bool) -> None:
+        """The shell's answer to ``StoreDisposition``."""
+        closing = self.closing
+        if closing is None or closing.step is not Step.STORING:
+            return
+        if not ok:
+            self._conversation.outbox.error(
+                "store", "disposition", "what becomes of the caller could not be stored; the fallback decides"
+            )
+        if ok and closing.must_be_completed:
+            closing.enter(Step.COMPLETING, self._conversation.now_ms)
+            self._conversation.outbox.add(wanted.CompleteCall())
+        else:
+            self._conversation.leave(1000)
+
+    def call_completed(self, *, ok: bool) -> None:
+        """The shell's answer to ``CompleteCall``."""
+        if self.closing is not None and self.closing.step is Step.COMPLETING:
+            self.closing.completed = ok
+            self._conversation.leave(1000)
+
+    def _listen(self, closing: Closing) -> None:
+        """Has the caller said anything that takes the goodbye back? Waits for words that are still on their way."""
+        conversation = self._conversation
+        if closing.may_reopen and not conversation.model_is_gone and self._farewells is not None:
+            texts = [conversation.transcript.text_of(item_id) for item_id in closing.turns]
+            if any(text and self._farewells.means_something(text) for text in texts):
+                self._reopen()
+                return
+            is_pending = conversation.ear.turns.caller_is_speaking or None in texts
+            if is_pending and conversation.now_ms < closing.wake_at_ms:
+                return
+        closing.enter(Step.STORING, conversation.now_ms)
+        conversation.let_go_of_model()
+        conversation.outbox.add(wanted.StoreDisposition(closing.disposition))
+
+    def _reopen(self) -> None:
+        conversation = self._conversation
+        self.closing = None
+        conversation.move(Trigger.CLOSING_REOPENED)
+        conversation.outbox.record(events.ClosingReopened())
+        conversation.voice.responses.want(Wish(Purpose.REPLY))
+
+    def _begin(self, reason: str, disposition: Disposition, phrase: str | None) -> Closing | None:
+        conversation = self._conversation
+        if self.closing is not None or not conversation.move(Trigger.CLOSING_STARTED):
+            return None
+        self.closing = Closing(reason, disposition, step_since_ms=conversation.now_ms, turns=[])
+        conversation.outbox.record(events.ClosingStarted(reason=reason, phrase=phrase))
+        conversation.ear.asides.forget()
+        conversation.interruption.forget()
+        return self.closing
+
+    def _say_stored(self, name: str) -> None:
+        line: SpokenLine | None = self._conversation.lines.get(name)
+        if line is not None:
+            self._conversation.voice.say(line)
+        if self.closing is not None:
+            self.closing.has_been_heard = True
+
+    def _drop_unheard_reply(self) -> None:
+        """The automatic reply to the goodbye itself, as long as nothing of it was heard; one already audible plays to its end."""
+        voice = self._conversation.voice
+        response = voice.responses.active
+        if response is None or response.purpose is not Purpose.REPLY:
+            return
+        if not response.has_audio:
+            voice.cancel_generation()
