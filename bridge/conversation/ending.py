@@ -26,6 +26,7 @@ class Ending:
         self._conversation = conversation
         self._farewells: Farewells | None = None
         self.closing: Closing | None = None
+        self._decided: str | None = None  # a tool has ended the conversation: ``end_call`` or ``lead_captured``
 
     def configure(self, profile: BusinessProfile) -> None:
         """The business is known."""
@@ -46,6 +47,14 @@ class Ending:
         if phrase is not None and self._conversation.profile is not None:
             self._drop_unheard_reply()
             self.say_goodbye("farewell", self._conversation.profile.closing_text, phrase=phrase, may_reopen=True)
+
+    def after_tool(self, reason: str) -> None:
+        """``end_call`` was called, or the lead is complete: the call ends once what the model says about it has been heard."""
+        self._decided = reason
+
+    def take_back(self) -> None:
+        """The caller has more to say: what a tool decided does not hold any more."""
+        self._decided = None
 
     def say_goodbye(self, reason: str, text: str, *, phrase: str | None = None, may_reopen: bool = False) -> None:
         """The model says ``text``, then the call is ended."""
@@ -98,11 +107,25 @@ class Ending:
     def response_over(self, response: Response) -> None:
         """A response is done while the call is being ended."""
         closing = self.closing
-        if closing is None or not closing.waits_for_model or response.purpose is not Purpose.CLOSING:
+        if closing is None:
+            self._end_as_decided(response)
+            return
+        if not closing.waits_for_model or response.purpose is not Purpose.CLOSING:
             return
         closing.waits_for_model = False
         if not closing.has_been_heard:
             self._say_stored("goodbye")
+
+    def _end_as_decided(self, response: Response) -> None:
+        """A response that spoke is the last one of the conversation; one that did not is followed by an ordinary reply that is."""
+        conversation, reason = self._conversation, self._decided
+        if reason is None or not response.has_audio or response.is_dead or response.purpose is not Purpose.REPLY:
+            return
+        self._decided = None
+        if reason == "lead_captured" and conversation.profile is not None:
+            self.say_goodbye(reason, conversation.profile.closing_text, may_reopen=True)
+        elif (closing := self._begin(reason, Disposition(action="hang_up", reason=reason), None)) is not None:
+            closing.may_reopen = True  # its own words are the closing: they play out
 
     # --- step by step ------------------------------------------------------------------------------------------------------
 

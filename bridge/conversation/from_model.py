@@ -38,6 +38,7 @@ class ModelSide:
             ev.ResponseCreated: self._response_created,
             ev.ResponseDone: self._response_done,
             ev.ItemAdded: self._item_added,
+            ev.OutputItemDone: lambda event: self._tool_called(event.item, event.response_id),
             ev.SpeechStarted: self._speech_started,
             ev.SpeechStopped: self._speech_stopped,
             ev.Committed: self._committed,
@@ -102,12 +103,30 @@ class ModelSide:
         status = event.response.status or "completed"
         if status in ("failed", "incomplete"):
             self._note(f"response_{status}", f"a response ended as {status}: {event.response.failure}")
+        for item in event.response.output or ():
+            self._tool_called(item, event.response.id)
         conversation.voice.settle_silent_items(response)
+        if self._called_tools(event.response):
+            conversation.ending.response_over(response)
+            conversation.tools_await_reply = conversation.ending.closing is None
+            return
         conversation.ending.response_over(response)
         if not response.has_audio and status != "cancelled" and not response.is_dead and response.purpose is not Purpose.CLOSING:
             self._came_to_nothing(response, event.response.failure)
         elif response.purpose is Purpose.GREETING:
             conversation.greeting.response_is_done = True
+
+    def _called_tools(self, response: ev.ResponseRef) -> bool:
+        """Whether the model waits for us to go on: after function calls, and after an MCP call that nothing was said about."""
+        called_mcp = any(item.type == "mcp_call" for item in response.output or ())
+        return called_mcp or self._conversation.tools.was_called_in(response.id)
+
+    def _tool_called(self, item: ev.Item, response_id: str) -> None:
+        conversation = self._conversation
+        if item.type == "function_call" and item.status in ("completed", None):
+            reason = conversation.tools.called(item.call_id or "", item.name or "", item.arguments or "", response_id)
+            if reason is not None:
+                conversation.ending.after_tool(reason)
 
     def _came_to_nothing(self, response: Response, failure: str) -> None:
         conversation = self._conversation
@@ -169,6 +188,8 @@ class ModelSide:
         active = conversation.voice.responses.active
         ai_goes_on = conversation.voice.is_audible() or (active is not None and not active.is_dead)
         conversation.interruption.turn_ended(answered=not only_coughs and not ai_goes_on)
+        if not only_coughs and not ai_goes_on:
+            conversation.ending.take_back()
         if only_coughs:
             return
         if ai_goes_on:

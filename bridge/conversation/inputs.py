@@ -57,6 +57,14 @@ class ModelClosed(Input, frozen=True):
     reason: str
 
 
+class ToolFinished(Input, frozen=True):
+    """A tool has answered. ``output``: text for the model, JSON or not; with ``ok`` false, what went wrong."""
+
+    call_id: str
+    output: str
+    ok: bool
+
+
 class DispositionStored(Input, frozen=True):
     """What becomes of the caller is committed, or, with ``ok`` false, could not be within its time."""
 
@@ -91,6 +99,7 @@ AnyInput = (
     | ModelOpened
     | ModelFrame
     | ModelClosed
+    | ToolFinished
     | DispositionStored
     | CallCompleted
     | CallOver

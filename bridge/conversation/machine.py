@@ -30,6 +30,7 @@ from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
+from bridge.conversation.tools import Tools, declared_tools
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
@@ -55,6 +56,7 @@ class Conversation:
         self.ear = CallerEar(self.outbox)
         self.greeting = Greeting()
         self.interruption = Interruption(self.outbox, self.voice, self.transcript)
+        self.tools = Tools(self.outbox)
         self.clocks = Clocks()
         self.ending = Ending(self)
         self.profile: BusinessProfile | None = None
@@ -66,6 +68,8 @@ class Conversation:
         self.lines: Mapping[str, SpokenLine] = {}
         self._model_lost_reason: str | None = None
         self.session_is_confirmed = False
+        self.tools_await_reply = False
+        """A response that called tools is done; once all of them are answered the model speaks again."""
         self._deadlines: dict[str, float] = {}
         self._greeting_items: list[str] = []
         self._began_ms: float | None = None
@@ -79,6 +83,7 @@ class Conversation:
             given.ModelOpened: self._model_opened,
             given.ModelFrame: self._model.take,
             given.ModelClosed: lambda closed: self.lose_model(closed.reason),
+            given.ToolFinished: lambda tool: self.tools.finished(tool.call_id, tool.output, ok=tool.ok),
             given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
             given.CallCompleted: lambda completed: self.ending.call_completed(ok=completed.ok),
             given.CallOver: lambda over: self.stream_over(over.status),
@@ -117,6 +122,7 @@ class Conversation:
             self.transcript.wake_at_ms,
             self.ear.asides.wake_at_ms,
             self.interruption.resumes_at_ms,
+            self.tools.wake_at_ms if not self.model_is_gone else inf,
             self.clocks.wake_at_ms,
             self.ending.wake_at_ms,
         )
@@ -218,6 +224,7 @@ class Conversation:
         self.ear.configure(accepted.profile)
         self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
         self.ending.configure(accepted.profile)
+        self.tools.configure(accepted.profile)
         self.clocks.start(accepted.profile.limits, self.now_ms)
         if self._model_lost_reason is not None:
             self.outbox.record(events.ModelLost(reason=self._model_lost_reason))
@@ -245,6 +252,7 @@ class Conversation:
         self._finish_greeting()
         self._answer_asides()
         self._go_on_after_a_noise()
+        self._go_on_after_tools()
         self.ending.advance()
         self._create_response()
         self._watch_silence()
@@ -297,7 +305,7 @@ class Conversation:
         if self._model.connected is not None:
             self.outbox.record(self._model.connected)
         self.transcript.hide(model_messages.GREETING_ITEM_ID)
-        self.outbox.model(model_messages.session_update(self.profile))
+        self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile)))
         self.outbox.model(model_messages.greeting_request(self.profile.greeting_text))
         self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
@@ -337,12 +345,30 @@ class Conversation:
         if self.phase is Phase.CONVERSING and self.interruption.resume():
             self.voice.responses.want(Wish(Purpose.REPLY))
 
+    def _go_on_after_tools(self) -> None:
+        if self.model_is_gone:
+            return
+        self.tools.give_up_overdue()
+        filler = self.tools.filler_due()
+        if self.phase is not Phase.CONVERSING:
+            return
+        if filler is not None and not self.voice.is_audible():
+            self.voice.responses.want(Wish(Purpose.PROMPT, instruction=model_messages.verbatim(filler), with_tools=False))
+        free = self.voice.responses.active is None and not self.ear.turns.caller_is_speaking
+        if self.tools_await_reply and not self.tools.pending() and free:
+            self.tools_await_reply = False
+            self.voice.responses.want(Wish(Purpose.REPLY))
+
     def _create_response(self) -> None:
         if self.model_is_gone or self.phase not in (Phase.GREETING, Phase.CONVERSING, Phase.CLOSING):
             return
-        if self.voice.create_next() is not None:
-            self.ear.asides.forget()
-            self.interruption.forget()
+        response = self.voice.create_next()
+        if response is None:
+            return
+        self.ear.asides.forget()
+        self.interruption.forget()
+        if response.purpose is Purpose.REPLY and not self.tools.pending():
+            self.tools_await_reply = False
 
     def _watch_silence(self) -> None:
         responses = self.voice.responses
@@ -352,6 +378,7 @@ class Conversation:
             or responses.active is not None
             or responses.is_wanted
             or self.ear.turns.caller_is_speaking
+            or self.tools.pending()
         )
         self.clocks.line_is(busy=busy, now_ms=self.now_ms)
 

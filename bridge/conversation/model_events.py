@@ -65,11 +65,15 @@ class Committed(ModelEvent, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """The part of a conversation item that matters for placing it."""
+    """The part of a conversation item that matters: its place, and, for a tool call, the call."""
 
     id: str = ""
     type: str = ""
     role: str | None = None
+    status: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
 
 
 class ItemAdded(ModelEvent, frozen=True):
@@ -77,6 +81,13 @@ class ItemAdded(ModelEvent, frozen=True):
 
     item: Item = Item()
     previous_item_id: str | None = None
+
+
+class OutputItemDone(ModelEvent, frozen=True):
+    """``response.output_item.done``: an item is complete; a tool call is acted on here."""
+
+    item: Item = Item()
+    response_id: str = ""
 
 
 class CallerTextDone(ModelEvent, frozen=True):
@@ -100,6 +111,7 @@ class ResponseRef(msgspec.Struct, frozen=True):
     status: str | None = None
     status_details: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
+    output: list[Item] | None = None
 
     @property
     def failure(self) -> str:
@@ -170,6 +182,7 @@ _READ: dict[str, type[ModelEvent]] = {
     "conversation.item.created": ItemAdded,
     "conversation.item.input_audio_transcription.completed": CallerTextDone,
     "conversation.item.input_audio_transcription.failed": CallerTextFailed,
+    "response.output_item.done": OutputItemDone,
     "response.created": ResponseCreated,
     "response.done": ResponseDone,
     "response.output_audio.delta": AudioDelta,
@@ -198,7 +211,6 @@ _PASSED = frozenset(
         "output_audio_buffer.cleared",
         "rate_limits.updated",
         "response.output_item.added",
-        "response.output_item.done",
         "response.content_part.added",
         "response.content_part.done",
         "response.output_audio.done",

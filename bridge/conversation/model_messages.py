@@ -19,7 +19,7 @@ def encode(event: dict[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
-def session_update(profile: BusinessProfile) -> dict[str, Any]:
+def session_update(profile: BusinessProfile, tools: list[dict[str, Any]]) -> dict[str, Any]:
     """``session.update``: the whole configuration, once, before anything else.
 
     The bridge decides when the model speaks and when it is cut, so ``create_response`` and ``interrupt_response`` are false for
@@ -33,7 +33,7 @@ def session_update(profile: BusinessProfile) -> dict[str, Any]:
             "output_modalities": ["audio"],
             "instructions": persona_of(profile),
             "audio": {"input": _audio_input(profile), "output": _audio_output(profile)},
-            "tools": [],
+            "tools": tools,
             "tool_choice": "auto",
         },
     }
@@ -116,6 +116,11 @@ def instruction(text: str) -> dict[str, Any]:
     """Tells the model what to do next, where it does not replace the persona: a ``system`` item at the end of the conversation."""
     content = [{"type": "input_text", "text": text}]
     return {"type": "conversation.item.create", "item": {"type": "message", "role": "system", "content": content}}
+
+
+def tool_output(call_id: str, output: str) -> dict[str, Any]:
+    """The answer to a function call."""
+    return {"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": call_id, "output": output}}
 
 
 def append_audio(payload: str) -> str:

@@ -1,5 +1,7 @@
 """What the core asks the shell to do. The shell does these in the order given and decides nothing."""
 
+from typing import Any
+
 import msgspec
 
 from calls.events import AnyEvent, Usage
@@ -36,6 +38,14 @@ class RecordEvent(Output, frozen=True):
     seq: int
     at_ms: float
     body: AnyEvent
+
+
+class RunTool(Output, frozen=True):
+    """Run a tool off the audio path; answer with ``ToolFinished``. ``arguments``: a JSON object, not checked against a schema."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
 
 
 class StoreDisposition(Output, frozen=True):
@@ -77,5 +87,15 @@ class Log(Output, frozen=True):
 
 
 AnyOutput = (
-    SendTwilio | SendModel | CheckToken | RecordEvent | StoreDisposition | CompleteCall | CloseStream | CloseModel | Release | Log
+    SendTwilio
+    | SendModel
+    | CheckToken
+    | RecordEvent
+    | RunTool
+    | StoreDisposition
+    | CompleteCall
+    | CloseStream
+    | CloseModel
+    | Release
+    | Log
 )

@@ -71,6 +71,7 @@ class Line:
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
         self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []
         self.echoed: set[str] = set()
+        self.called: list[dict[str, Any]] = []
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
         self.do(given.Tick())
@@ -215,11 +216,29 @@ class Line:
         for _ in range(deltas):
             self.model({**self._of_item("response.output_audio.delta"), "delta": mulaw(ms / deltas)})
 
+    def call_tool(self, name: str, arguments: Any, *, call: str = "call_1") -> None:
+        """The response being spoken calls a function, in the three events that say so."""
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        item = {
+            "id": f"item_{call}",
+            "type": "function_call",
+            "status": "completed",
+            "name": name,
+            "call_id": call,
+            "arguments": text,
+        }
+        self.model({"type": "response.function_call_arguments.done", "call_id": call, "name": name, "arguments": text})
+        self.model({"type": "conversation.item.done", "item": item})
+        self.model({"type": "response.output_item.done", "response_id": self.current_response, "item": item})
+        self.called.append(item)
+
     def text_done(self, text: str, kind: str = "response.output_audio_transcript.done") -> None:
         self.model({**self._of_item(kind), "transcript": text})
 
     def response_done(self, status: str = "completed", **extra: Any) -> None:
-        self.model({"type": "response.done", "response": {"id": self.current_response, "status": status, **extra}})
+        output, self.called = self.called, []
+        response = {"id": self.current_response, "status": status, "output": output, **extra}
+        self.model({"type": "response.done", "response": response})
 
     def _of_item(self, kind: str) -> dict[str, Any]:
         return {"type": kind, "response_id": self.current_response, "item_id": self.current_item, "content_index": 0}

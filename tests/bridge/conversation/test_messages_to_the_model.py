@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from typing_extensions import is_typeddict
 
 from bridge.conversation.model_messages import append_audio, encode, greeting_request, response_create, session_update
-from calls.business import Audio, BusinessProfile, Turns
+from calls.business import Audio, BusinessProfile, HttpTool, McpTool, Tools, Turns
 from tests.bridge.conversation.line import PROFILE, Line
 
 
@@ -48,12 +48,30 @@ def check(event: dict[str, Any]) -> None:
     TypeAdapter(closed(by_name[event["type"]])).validate_python(event, strict=False)
 
 
+ALL_TOOLS = Tools(
+    builtin=("create_lead", "end_call", "get_current_time"),
+    lead_fields=("name", "phone"),
+    http=(
+        HttpTool(
+            name="weather",
+            description="Current weather in a city",
+            url="https://weather.example/v1/now",
+            parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        ),
+        HttpTool(name="ping", description="Nothing to say", url="https://weather.example/ping"),
+    ),
+    mcp=(
+        McpTool(server_label="calendar", server_url="https://mcp.example/sse", allowed_tools=("find_slot",)),
+        McpTool(server_label="open", server_url="https://mcp.example/open"),
+    ),
+)
 PROFILES: list[BusinessProfile] = [
     PROFILE,
     msgspec.structs.replace(PROFILE, language="he", name="דנה 🚗"),
     msgspec.structs.replace(PROFILE, turns=Turns(detector="semantic_vad", eagerness="low")),
     msgspec.structs.replace(PROFILE, audio=Audio(noise_reduction="off", transcription_language="auto", speed=1.25)),
     msgspec.structs.replace(PROFILE, audio=Audio(noise_reduction="far_field", transcription_model="whisper-1")),
+    msgspec.structs.replace(PROFILE, tools=ALL_TOOLS),
 ]
 
 
@@ -63,10 +81,25 @@ def test_everything_a_call_sends_fits_the_published_types(profile: BusinessProfi
     line.turn_begins("c1", 0)
     line.media()
     line.turn_ends("c1", 4000)
+    line.begin_speaking()
+    line.audio(3000)
+    line.loud(300)  # cut: cancel and truncate
+    line.call_tool("create_lead", {"name": "Anna"})
+    line.response_done("cancelled")
+    line.quiet(2100)  # nobody meant it: an instruction to go on
+    line.speak("As I said.", 500)
+    line.play(600)
+    line.turn_begins("c2", 9000)
+    line.turn_ends("c2", 12000)
+    line.caller_text("c2", "no thanks")  # the closing
+    line.begin_speaking()
+    line.response_done("cancelled")
     assert {event["type"] for event in line.sent_to_model} == {
         "session.update",
         "conversation.item.create",
+        "conversation.item.truncate",
         "response.create",
+        "response.cancel",
         "input_audio_buffer.append",
     }
     for event in line.sent_to_model:
@@ -93,25 +126,25 @@ def test_the_check_itself_rejects_what_the_api_would_refuse(event: dict[str, Any
 
 def test_the_bridge_alone_decides_when_the_model_speaks_and_stops() -> None:
     for profile in PROFILES:
-        detection = session_update(profile)["session"]["audio"]["input"]["turn_detection"]
+        detection = session_update(profile, [])["session"]["audio"]["input"]["turn_detection"]
         assert (detection["create_response"], detection["interrupt_response"]) == (False, False)
 
 
 def test_formats_are_pcmu_without_a_rate_and_transcription_is_on_in_the_businesss_language() -> None:
-    audio = session_update(PROFILES[1])["session"]["audio"]
+    audio = session_update(PROFILES[1], [])["session"]["audio"]
     assert audio["input"]["format"] == audio["output"]["format"] == {"type": "audio/pcmu"}
     assert audio["input"]["transcription"] == {"model": "gpt-realtime-whisper", "language": "he"}
-    assert "language" not in session_update(PROFILES[3])["session"]["audio"]["input"]["transcription"]
+    assert "language" not in session_update(PROFILES[3], [])["session"]["audio"]["input"]["transcription"]
 
 
 def test_semantic_detection_is_sent_without_the_settings_it_does_not_have() -> None:
-    detection = session_update(PROFILES[2])["session"]["audio"]["input"]["turn_detection"]
+    detection = session_update(PROFILES[2], [])["session"]["audio"]["input"]["turn_detection"]
     assert detection == {"type": "semantic_vad", "eagerness": "low", "create_response": False, "interrupt_response": False}
 
 
 def test_the_persona_has_the_preamble_the_name_and_the_hours_filled_in() -> None:
     profile = msgspec.structs.replace(PROFILE, instructions="You answer for {name}, open {hours}. {unknown}")
-    instructions = session_update(profile)["session"]["instructions"]
+    instructions = session_update(profile, [])["session"]["instructions"]
     assert "You answer for Acme, open " in instructions
     assert "{name}" not in instructions
     assert "{hours}" not in instructions

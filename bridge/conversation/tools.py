@@ -1,0 +1,214 @@
+"""Tools: what the model may ask for besides speaking, and the calls that are under way.
+
+A call is acted on once, by its ``call_id``, although three events announce it. Its output goes back as ``function_call_output``;
+a response is asked for once all calls of a response are answered *and* that response is done (OpenAI Realtime, function
+calling). Wrong names, wrong arguments, huge ones and tools that take too long are answered too, with an error the model can
+recover from.
+"""
+
+import json
+from math import inf
+from typing import Any
+
+import msgspec
+
+from bridge.conversation import model_messages
+from bridge.conversation.outbox import Outbox
+from bridge.conversation.outputs import RunTool
+from calls import events
+from calls.business import BusinessProfile, HttpTool
+
+MAX_ARGUMENTS = 16_000
+"""Characters of arguments a call may have; nothing a caller says needs more."""
+MAX_OUTPUT = 16_000
+"""Characters of a tool's answer the model is given."""
+SLOW_MS = 1000
+"""A tool that takes longer is covered with a spoken line."""
+GRACE_MS = 2000
+"""What a tool may take beyond its own time before the core gives it up."""
+CLOCK_MS = 2000
+"""How long the bridge's own clock may take to answer."""
+
+BUILT_IN = ("create_lead", "end_call", "get_current_time")
+"""The built-in tools of this version."""
+
+
+class Call(msgspec.Struct):
+    """A call under way or answered."""
+
+    call_id: str
+    name: str
+    response_id: str
+    began_ms: float
+    give_up_at_ms: float = inf
+    filler: str | None = None
+    filler_at_ms: float = inf
+    is_answered: bool = False
+
+
+class LeadAnswer(msgspec.Struct, frozen=True):
+    """What became of ``create_lead``."""
+
+    fields: dict[str, str] | None
+    problem: str = ""
+
+
+def declared_tools(profile: BusinessProfile) -> list[dict[str, Any]]:
+    """The ``tools`` of ``session.update`` (function tools are flat there; MCP servers are called by the API itself)."""
+    return [
+        *(_built_in(name, profile) for name in profile.tools.builtin if name in BUILT_IN),
+        *(_http(tool) for tool in profile.tools.http),
+        *(
+            {"type": "mcp", "server_label": server.server_label, "server_url": server.server_url, "require_approval": "never"}
+            | ({"allowed_tools": list(server.allowed_tools)} if server.allowed_tools else {})
+            for server in profile.tools.mcp
+        ),
+    ]
+
+
+def lead_of(arguments: dict[str, Any], lead_fields: tuple[str, ...]) -> LeadAnswer:
+    """A lead takes exactly the business's fields, each a text that says something."""
+    wrong = [name for name in arguments if name not in lead_fields]
+    if wrong:
+        return LeadAnswer(None, f"there is no field {wrong[0]!r}; the fields are {', '.join(lead_fields)}")
+    missing = [name for name in lead_fields if not isinstance(arguments.get(name), str) or not arguments[name].strip()]
+    if missing:
+        return LeadAnswer(None, f"still missing, each as a text: {', '.join(missing)}. Ask the caller.")
+    return LeadAnswer({name: arguments[name].strip() for name in lead_fields})
+
+
+class Tools:
+    """The calls of one model session."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._calls: dict[str, Call] = {}
+        self._profile: BusinessProfile | None = None
+        self._http: dict[str, HttpTool] = {}
+
+    def configure(self, profile: BusinessProfile) -> None:
+        """The business is known."""
+        self._profile = profile
+        self._http = {tool.name: tool for tool in profile.tools.http}
+
+    # --- calls -------------------------------------------------------------------------------------------------------------
+
+    def called(self, call_id: str, name: str, arguments: str, response_id: str) -> str | None:
+        """The model calls a tool. Returns ``end_call`` or ``lead_captured`` if that ends the conversation."""
+        if not call_id or call_id in self._calls or self._profile is None:
+            return None
+        now_ms = self._outbox.now_ms
+        call = self._calls[call_id] = Call(call_id, name, response_id, now_ms)
+        self._outbox.record(events.ToolCalled(name=name[:100], arguments=arguments[:2000]))
+        parsed = _arguments(arguments)
+        if isinstance(parsed, str):
+            self._answer(call, {"error": parsed}, ok=False)
+        elif name in self._http or (name == "get_current_time" and name in self._profile.tools.builtin):
+            self._run(call, parsed)
+        elif name == "create_lead" and name in self._profile.tools.builtin:
+            return self._create_lead(call, parsed, self._profile)
+        elif name == "end_call" and name in self._profile.tools.builtin:
+            self._answer(call, {"ok": True}, ok=True)
+            return "end_call"
+        else:
+            self._answer(call, {"error": f"there is no tool named {name[:100]!r}"}, ok=False)
+        return None
+
+    def finished(self, call_id: str, output: str, *, ok: bool) -> None:
+        """The shell has run a tool. An answer to a call that was given up is dropped."""
+        call = self._calls.get(call_id)
+        if call is not None and not call.is_answered:
+            self._answer_text(call, output, ok=ok)
+
+    def give_up_overdue(self) -> None:
+        """Answers the calls whose time is up."""
+        for call in self._calls.values():
+            if not call.is_answered and self._outbox.now_ms >= call.give_up_at_ms:
+                self._answer(call, {"error": "the tool took too long; tell the caller, and go on without it"}, ok=False)
+
+    def filler_due(self) -> str | None:
+        """The line to cover a slow tool with, once its moment has come; each call has one at most."""
+        for call in self._calls.values():
+            if not call.is_answered and self._outbox.now_ms >= call.filler_at_ms:
+                call.filler_at_ms = inf
+                return call.filler
+        return None
+
+    # --- their responses ---------------------------------------------------------------------------------------------------
+
+    def pending(self) -> bool:
+        """Whether any call waits for its answer."""
+        return any(not call.is_answered for call in self._calls.values())
+
+    def was_called_in(self, response_id: str) -> bool:
+        """Whether a response called anything."""
+        return any(call.response_id == response_id for call in self._calls.values())
+
+    @property
+    def wake_at_ms(self) -> float:
+        """The next deadline or filler."""
+        waiting = [call for call in self._calls.values() if not call.is_answered]
+        return min((min(call.give_up_at_ms, call.filler_at_ms) for call in waiting), default=inf)
+
+    # --- inside ------------------------------------------------------------------------------------------------------------
+
+    def _run(self, call: Call, arguments: dict[str, Any]) -> None:
+        tool = self._http.get(call.name)
+        time_ms = tool.timeout_s * 1000 if tool is not None else CLOCK_MS
+        call.give_up_at_ms = self._outbox.now_ms + time_ms + GRACE_MS
+        if tool is not None and tool.filler:
+            call.filler, call.filler_at_ms = tool.filler, self._outbox.now_ms + SLOW_MS
+        self._outbox.add(RunTool(call.call_id, call.name, arguments))
+
+    def _create_lead(self, call: Call, arguments: dict[str, Any], profile: BusinessProfile) -> str | None:
+        lead = lead_of(arguments, profile.tools.lead_fields)
+        if lead.fields is None:
+            self._answer(call, {"error": lead.problem}, ok=False)
+            return None
+        self._outbox.record(events.LeadCaptured(fields=lead.fields))
+        self._answer(call, {"ok": True}, ok=True)
+        return "lead_captured" if profile.closing.hang_up_after_lead else None
+
+    def _answer(self, call: Call, output: dict[str, Any], *, ok: bool) -> None:
+        self._answer_text(call, json.dumps(output, ensure_ascii=False), ok=ok)
+
+    def _answer_text(self, call: Call, output: str, *, ok: bool) -> None:
+        call.is_answered = True
+        self._outbox.model(model_messages.tool_output(call.call_id, output[:MAX_OUTPUT]))
+        self._outbox.record(events.ToolFinished(name=call.name[:100], ms=round(self._outbox.now_ms - call.began_ms), ok=ok))
+
+
+def _arguments(text: str) -> dict[str, Any] | str:
+    """The arguments, or what is wrong with them."""
+    if len(text) > MAX_ARGUMENTS:
+        return f"the arguments are {len(text):,} characters long; {MAX_ARGUMENTS:,} are allowed"
+    try:
+        arguments = msgspec.json.decode(text or "{}")
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return "the arguments are not valid JSON"
+    if not isinstance(arguments, dict):
+        return "the arguments are not a JSON object"
+    return arguments
+
+
+def _built_in(name: str, profile: BusinessProfile) -> dict[str, Any]:
+    match name:
+        case "create_lead":
+            fields = profile.tools.lead_fields
+            description = "Saves the caller's request once all fields are known and confirmed by the caller. Never guess a field."
+            properties = {field: {"type": "string"} for field in fields}
+            return _function(name, description, {"type": "object", "properties": properties, "required": list(fields)})
+        case "end_call":
+            description = "Ends the call. Say goodbye first, in the same turn. Only when the caller clearly wants nothing more."
+            return _function(name, description, {"type": "object", "properties": {}})
+        case _:
+            description = "The current date, weekday and time where the business is, and whether it is open now."
+            return _function(name, description, {"type": "object", "properties": {}})
+
+
+def _http(tool: HttpTool) -> dict[str, Any]:
+    return _function(tool.name, tool.description, tool.parameters or {"type": "object", "properties": {}})
+
+
+def _function(name: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "name": name, "description": description, "parameters": parameters}
