@@ -18,6 +18,7 @@ from bridge.conversation import outputs as wanted
 from bridge.conversation.closing import STORE_WITHIN_MS
 from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
+from bridge.endings import Report
 from bridge.model_socket import ModelSocket, ModelUnreachable
 from bridge.services import Services
 from bridge.spoken_lines import lines_of
@@ -62,6 +63,7 @@ class CallSession:
         self._model_task: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[None]] = set()
         self._release: wanted.Release | None = None
+        self._report: Report | None = None
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for_ms = inf
@@ -104,13 +106,15 @@ class CallSession:
         finally:
             over_at = datetime.now(UTC)
             self._disarm()
-            await self._end_tasks(reader, writer)
+            await self._finish_stream(reader, writer)
             if self._call_sid is not None:
                 release = self._release or wanted.Release(None, {})
-                await self._services.endings.release(self._call_sid, release, over_at)
+                await self._services.endings.release(self._call_sid, release, over_at, self._report)
+            await self._finish_model()
 
-    def call_over(self, status: str) -> None:
-        """Twilio's status callback says that the call has ended."""
+    def call_over(self, status: str, duration_ms: int | None) -> None:
+        """Twilio's status callback says that the call has ended. It may come while the stream's end is still being dealt with."""
+        self._report = Report(status, duration_ms)
         self.step(given.CallOver(status))
 
     def drain(self) -> None:
@@ -265,13 +269,22 @@ class CallSession:
             self._services.metrics.refused.labels(output.detail).inc()
         log.warning(f"stream.{output.event}", detail=output.detail, business_id=self._business_id)
 
-    async def _end_tasks(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
-        """Lets jobs and the last messages finish within their bounds, then leaves nothing behind."""
+    # --- leaving nothing behind --------------------------------------------------------------------------------------------
+
+    async def _finish_stream(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
+        """Lets jobs and the last messages finish within their bounds."""
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=STORE_WITHIN_S + 1)
-        polite = [writer, *([self._model_task] if self._model_task is not None else [])]
-        await asyncio.wait(polite, timeout=2)
-        tasks = [reader, *polite, *self._jobs]
+        await asyncio.wait([writer], timeout=1)
+        await self._end([reader, writer, *self._jobs])
+
+    async def _finish_model(self) -> None:
+        """Lets the model's socket say goodbye."""
+        if self._model_task is not None:
+            await asyncio.wait([self._model_task], timeout=2)
+            await self._end([self._model_task])
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from bridge.conversation.outputs import Release
@@ -23,6 +24,13 @@ _RETRIES = 5
 log = structlog.get_logger()
 
 
+class Report(msgspec.Struct, frozen=True):
+    """A terminal CallStatus, as ``/call-status`` was told."""
+
+    status: str
+    duration_ms: int | None
+
+
 class Endings:
     """Releases calls and ends those that nobody else ends. One task per released call, for at most ten seconds."""
 
@@ -33,16 +41,19 @@ class Endings:
         self._announce = announce
         self._waiting: dict[CallSid, asyncio.Task[None]] = {}
 
-    async def release(self, call_sid: CallSid, release: Release, over_at: datetime) -> None:
+    async def release(self, call_sid: CallSid, release: Release, over_at: datetime, report: Report | None) -> None:
         """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet.
 
         Args:
             over_at: when the stream was over. Twilio asks ``/stream-ended`` after that and maybe before the call is given up.
+            report: what Twilio reported of the call's end while the bridge still owned it.
         """
         await self._journal.flush(call_sid)
         await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC)))
         if release.end_reason is not None:
-            await self._end(call_sid, release.end_reason)
+            await self._end(call_sid, release.end_reason, report.duration_ms if report is not None else None)
+        elif report is not None:
+            await self.call_over(call_sid, report.status, report.duration_ms)
         else:
             self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
 

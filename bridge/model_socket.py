@@ -43,18 +43,18 @@ class ModelSocket:
         Raises:
             ModelUnreachable: it was never open.
         """
-        async with await self._connect() as connection:
+        connection = await self._connect()
+        writer = asyncio.create_task(self._write(connection), name="model-writer")
+        try:
             opened()
-            writer = asyncio.create_task(self._write(connection), name="model-writer")
-            try:
-                while True:
-                    received(await connection.recv(decode=False))
-            except ConnectionClosed:
-                pass
-            finally:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
+            while True:
+                received(await connection.recv(decode=False))
+        except ConnectionClosed:
             return f"closed by the model ({connection.close_code})"
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            await connection.close()
 
     async def _connect(self) -> ClientConnection:
         address = self._endpoint.address_of(self._model)

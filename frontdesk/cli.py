@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from calls.exit_codes import ExitCode
+
 _COMMANDS = {
     "serve": ("frontdesk.commands", "serve_command", "Answer calls: the bridge, with the webhooks beside it."),
     "demo": ("frontdesk.commands", "demo_command", "Watch a simulated call being answered; needs no account."),
@@ -50,6 +52,9 @@ def frontdesk() -> None:
 def main() -> None:
     """Entry point of the ``frontdesk`` script."""
     try:
-        frontdesk(prog_name="frontdesk")
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(frontdesk(prog_name="frontdesk", standalone_mode=False) or ExitCode.OK)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(ExitCode.INTERRUPTED)

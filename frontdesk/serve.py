@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 import structlog
+
 from calls.business_files import BusinessFileError
 from calls.exit_codes import ExitCode
-
 from calls.store.base import StoreError
 from frontdesk.logs import set_up_logs
 from frontdesk.serving import deployed, listen, run_until

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 
 import structlog
-from calls.business_files import BusinessDirectory, load_businesses
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
@@ -17,6 +16,7 @@ from bridge.metrics import BridgeMetrics
 from bridge.services import Services
 from bridge.twilio_rest import CallControl
 from calls.bus.memory import MemoryBus
+from calls.business_files import BusinessDirectory, load_businesses
 from calls.events import AnyEvent, CallEvent
 from calls.ids import CallSid
 from calls.journal import Journal
@@ -88,7 +88,7 @@ class AnnouncedLedger:
 async def deployed(
     settings: Settings, listener: socket.socket, *, businesses: BusinessDirectory | None = None
 ) -> AsyncIterator[Deployment]:
-    """Serves on ``listener`` while the block runs; then ends every call's stream and closes the store.
+    """Serves on ``listener``, which it closes, while the block runs; then leaves every call's stream and closes the store.
 
     Raises:
         calls.store.base.StoreError: the store cannot be opened.
@@ -128,7 +128,7 @@ async def deployed(
         bridge.app.register_blueprint(webhook_blueprint(context, auth))
         host, port = listener.getsockname()[:2]
         stop = asyncio.Event()
-        server = asyncio.create_task(_serve(bridge, listener, stop), name="server")
+        server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
             yield Deployment(bridge, bus, store, f"http://{host}:{port}")
         finally:
@@ -148,12 +148,13 @@ async def run_until(deployment: Deployment, leave: asyncio.Event, leave_now: asy
         async with asyncio.timeout(drain_s):
             while deployment.bridge.live_calls and not leave_now.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(leave_now.wait(), 0.1)
+                    async with asyncio.timeout(0.1):
+                        await leave_now.wait()
 
 
-async def _serve(bridge: Bridge, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _serve(bridge: Bridge, listener_fd: int, stop: asyncio.Event) -> None:
     config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{listener_fd}"]
     config.websocket_max_message_size = MAX_MESSAGE_BYTES
     config.graceful_timeout = 5
     config.accesslog = None
@@ -177,7 +178,7 @@ def _call_over(bridge: Bridge, endings: Endings, loop: asyncio.AbstractEventLoop
     async def tell(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
         session = bridge.streams.session_of(call_sid)
         if session is not None:
-            session.call_over(status)
+            session.call_over(status, duration_ms)
         else:
             await endings.call_over(call_sid, status, duration_ms)
 

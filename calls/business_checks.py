@@ -1,0 +1,224 @@
+"""What a well-formed business file may still get wrong: numbers, hours, and things that do not go together."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from calls import hours
+from calls.address import channel_of, is_dialable, is_e164, normalise
+from calls.business import WEEKDAYS, BusinessProfile, HttpTool
+from calls.business_problems import Severity
+from calls.language import PHRASES
+
+VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+"""The voices of the Realtime API (OpenAI Realtime, ``session.audio.output.voice``)."""
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SERVER_VAD_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+
+# OpenAI, *Deprecations*, and what to use instead.
+_ENDING_MODELS = (
+    (re.compile(r"gpt-realtime(-2025-08-28)?"), "OpenAI shuts it down on 2027-01-20; use gpt-realtime-2.1"),
+    (re.compile(r"gpt-realtime-mini(-20\d\d-\d\d-\d\d)?"), "OpenAI shuts it down on 2027-01-20; use gpt-realtime-2.1-mini"),
+    (re.compile(r"gpt-4o-realtime-preview.*"), "it belongs to the retired preview of the Realtime API; use gpt-realtime-2.1"),
+    (
+        re.compile(r"gpt-4o-mini-realtime-preview.*"),
+        "it belongs to the retired preview of the Realtime API; use gpt-realtime-2.1-mini",
+    ),
+)
+_ENDING_TRANSCRIPTION = re.compile(r"whisper-1|gpt-4o-.*transcribe.*")
+
+
+class Draft(NamedTuple):
+    """A file's profile as far as its shape is sound, and what else the checks look at."""
+
+    profile: BusinessProfile
+    given: Mapping[str, Any]
+    """The file as parsed: says what was written, right or wrong, and what was left to a default."""
+    environ: Mapping[str, str]
+    places: Mapping[str, list[int]] = {}
+    """Where the entries of the profile's lists stand in the file, when some of them were left out."""
+
+    def entry(self, key: str, place: int) -> str:
+        """The key of an entry of a list of the profile, as it is in the file."""
+        return f"{key}[{self.places[key][place] if key in self.places else place}]"
+
+    def gives(self, table: str, key: str) -> bool:
+        """Whether the file sets ``key`` in ``table``."""
+        keys = self.given.get(table)
+        return isinstance(keys, dict) and key in keys
+
+
+class Finding(NamedTuple):
+    """A problem before it has a file and a line."""
+
+    key: str
+    message: str
+    severity: Severity = "error"
+
+
+def findings(draft: Draft) -> Iterator[Finding]:
+    """All that is wrong or doubtful with a file whose shape has been checked."""
+    for check in _CHECKS:
+        yield from check(draft)
+
+
+def address_key(address: str) -> str:
+    """What the spellings of one address have in common: its normalised form, for SIP without the scheme's ``s`` and the port."""
+    address = normalise(address)
+    if channel_of(address) != "sip":
+        return address
+    user, at, host = address.partition(":")[2].rpartition("@")
+    return f"sip:{user}{at}{re.sub(r':[0-9]+$', '', host)}"
+
+
+def _numbers(draft: Draft) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for place, number in enumerate(draft.profile.numbers):
+        key = draft.entry("numbers", place)
+        if not _is_address(number):
+            yield Finding(
+                key,
+                f'"{number}" is not an address Twilio calls in on; write +15005550006, whatsapp:+15005550006, '
+                "sip:NAME@HOST or client:NAME",
+            )
+        elif (earlier := seen.setdefault(address_key(number), number)) and earlier is not number:
+            yield Finding(key, f'"{number}" is listed twice; remove one')
+
+
+def _is_address(address: str) -> bool:
+    if channel_of(address) == "whatsapp":
+        return is_e164(normalise(address).partition(":")[2])
+    return is_dialable(address.strip()) and not re.search(r"\s", address.strip())
+
+
+def _language(draft: Draft) -> Iterator[Finding]:
+    language = draft.profile.language
+    if language not in PHRASES:
+        yield Finding(
+            "language",
+            f'"{language}": the AI speaks it if it can, but the sentences Frontdesk speaks itself fall back to English '
+            f"(shipped: {', '.join(PHRASES)})",
+            "warning",
+        )
+    transcription = draft.profile.audio.transcription_language
+    if transcription not in (None, "auto") and not re.fullmatch(r"[a-z]{2}", str(transcription)):
+        yield Finding("audio.transcription_language", f'"{transcription}" must be two small letters such as "en", or "auto"')
+
+
+def _voice_and_models(draft: Draft) -> Iterator[Finding]:
+    profile = draft.profile
+    if profile.voice not in VOICES and not profile.voice.startswith("voice_"):
+        yield Finding("voice", f'"{profile.voice}" is not a voice known here; known are {", ".join(VOICES)}', "warning")
+    for pattern, advice in _ENDING_MODELS:
+        if profile.model and pattern.fullmatch(profile.model):
+            yield Finding("model", f'"{profile.model}": {advice}', "warning")
+    if _ENDING_TRANSCRIPTION.fullmatch(profile.audio.transcription_model):
+        advice = "OpenAI shuts it down on 2027-02-26; use gpt-realtime-whisper"
+        yield Finding("audio.transcription_model", f'"{profile.audio.transcription_model}": {advice}', "warning")
+
+
+def _hours(draft: Draft) -> Iterator[Finding]:
+    table = draft.profile.hours
+    if table is None:
+        if "{hours}" in draft.profile.instructions and "hours" not in draft.given:
+            yield Finding("instructions", f"{{hours}} will read {hours.NOT_STATED!r}: the file has no [hours]", "warning")
+        return
+    if not hours.is_timezone(table.timezone):
+        yield Finding("hours.timezone", f'"{table.timezone}" is not a time zone; use a name such as "America/New_York"')
+    for day in WEEKDAYS:
+        for problem in hours.problems_of_day(getattr(table, day)):
+            yield Finding(f"hours.{day}", problem)
+
+
+def _turns(draft: Draft) -> Iterator[Finding]:
+    if draft.profile.turns.detector == "semantic_vad":
+        for key in _SERVER_VAD_ONLY:
+            if draft.gives("turns", key):
+                yield Finding(f"turns.{key}", 'has no effect with detector = "semantic_vad"; remove the line', "warning")
+    elif draft.gives("turns", "eagerness"):
+        yield Finding("turns.eagerness", 'has no effect without detector = "semantic_vad"; remove the line', "warning")
+
+
+def _escalation(draft: Draft) -> Iterator[Finding]:
+    profile = draft.profile
+    if profile.escalation is None:
+        if "escalation" not in draft.given:
+            yield from _nobody_to_dial(profile)
+        return
+    to = profile.escalation.to
+    if not is_dialable(to):
+        yield Finding("escalation.to", f'"{to}" cannot be dialled; write +15005550010, client:NAME or sip:NAME@HOST')
+        return
+    if address_key(to) in map(address_key, profile.numbers):
+        yield Finding("escalation.to", f'"{to}" is this business\'s own number: a transfer would reach the AI again', "warning")
+    if is_e164(to) and any(channel_of(number) == "whatsapp" for number in profile.numbers):
+        yield Finding(
+            "escalation.to",
+            f'"{to}" cannot be reached from a WhatsApp call; callers on WhatsApp need client:NAME or sip:NAME@HOST',
+            "warning",
+        )
+
+
+def _nobody_to_dial(profile: BusinessProfile) -> Iterator[Finding]:
+    if profile.fallback.mode == "dial":
+        yield Finding("fallback.mode", '"dial" needs somebody to dial; add [escalation] with to = "+15005550010"')
+    if "escalate_to_human" in profile.tools.builtin:
+        yield Finding("tools.builtin", '"escalate_to_human" has nobody to escalate to; add [escalation]', "warning")
+
+
+def _tools(draft: Draft) -> Iterator[Finding]:
+    tools = draft.profile.tools
+    names: set[str] = set(tools.builtin)
+    for place, tool in enumerate(tools.http):
+        key = draft.entry("tools.http", place)
+        if tool.name in names:
+            yield Finding(f"{key}.name", f'another tool is called "{tool.name}", too; give it a name of its own')
+        names.add(tool.name)
+        yield from _http_tool(tool, key, draft.environ)
+    for place, server in enumerate(tools.mcp):
+        key = draft.entry("tools.mcp", place)
+        yield from _url(server.server_url, f"{key}.server_url")
+
+
+def _http_tool(tool: HttpTool, key: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield from _url(tool.url, f"{key}.url")
+    yield from _unset(tool.url, f"{key}.url", environ)
+    for name, value in tool.headers.items():
+        yield from _unset(value, f"{key}.headers.{name}", environ)
+    if tool.parameters and tool.parameters.get("type") != "object":
+        yield Finding(f"{key}.parameters", 'must be a JSON Schema of an object: add type = "object"')
+
+
+def _url(url: str, key: str) -> Iterator[Finding]:
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        scheme, host = "", ""
+    loopback = _LOOPBACK.fullmatch(host) is not None
+    if not host or not (scheme == "https" or (scheme == "http" and loopback)):
+        yield Finding(key, f'"{url}" must begin with https:// (http:// only for this machine itself)')
+
+
+def _unset(text: str, key: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    for name in _unique(_ENVIRONMENT.findall(text)):
+        if name not in environ:
+            yield Finding(key, f"the environment variable {name} is not set here; set it where Frontdesk runs", "warning")
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+_CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+    _numbers,
+    _language,
+    _voice_and_models,
+    _hours,
+    _turns,
+    _escalation,
+    _tools,
+)

@@ -1,0 +1,364 @@
+"""The commands about calls and businesses that need no server: ``frontdesk calls`` and ``frontdesk businesses``.
+
+They read the call store and the business files. Heavy libraries are loaded inside the commands, so that ``--help`` is quick.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from calls.cli_output import (
+    CSV_HEADER,
+    CommandError,
+    csv_rows,
+    echo_json,
+    echo_jsonl,
+    json_text,
+    narrate,
+    printable,
+)
+from calls.exit_codes import ExitCode
+from calls.ids import BusinessId, CallSid
+from calls.store import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from calls.business_files import BusinessDirectory
+    from calls.events import CallEvent
+    from calls.record import CallRecord
+    from calls.store.base import CallStore
+
+T = TypeVar("T")
+
+_EVERYTHING = 2**62
+
+store_option = click.option(
+    "--store",
+    "store_url",
+    envvar="FRONTDESK_STORE",
+    default=DEFAULT_URL,
+    show_default=True,
+    help="Where calls are kept: sqlite:PATH. [env: FRONTDESK_STORE]",
+)
+businesses_option = click.option(
+    "--businesses",
+    "folder",
+    envvar="FRONTDESK_BUSINESSES",
+    default="businesses/",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of business files. [env: FRONTDESK_BUSINESSES]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
+jsonl_option = click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line on stdout.")
+
+
+@click.group("calls")
+def calls_group() -> None:
+    """Look at calls, live and past.
+
+    \b
+    Examples:
+      frontdesk calls list --live              the calls going on now
+      frontdesk calls show CA12ab              one call: what was said, what happened
+      frontdesk calls export --all -o all.jsonl
+      frontdesk calls list --json | jq '.[0].call_sid'
+
+    Data goes to stdout, everything else to stderr. A call may be named by the beginning of its SID.
+
+    \b
+    Exit codes: 0 done · 1 failed · 2 usage · 3 store unavailable · 4 no such call
+    """
+
+
+@calls_group.command("list")
+@click.option("--business", "business_id", metavar="ID", help="Only calls of this business.")
+@click.option("--live", is_flag=True, help="Only calls that have not ended.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most this many, newest first.")
+@json_option
+@jsonl_option
+@store_option
+def list_command(*, business_id: str | None, live: bool, limit: int, as_json: bool, as_jsonl: bool, store_url: str) -> None:
+    """List calls, newest first.
+
+    \b
+    Examples:
+      frontdesk calls list
+      frontdesk calls list --business bobs-hvac --limit 10
+      frontdesk calls list --live --jsonl
+    """
+    _one_format(as_json, as_jsonl)
+    business = BusinessId(business_id) if business_id is not None else None
+    records = _from_store(store_url, lambda store: store.list_calls(limit=limit, business_id=business, live=live))
+    if not records:
+        narrate("There are no such calls." if live or business_id else "There are no calls yet.")
+    if as_json:
+        echo_json(records)
+    elif as_jsonl:
+        echo_jsonl(records)
+    elif records:
+        from calls.cli_show import print_calls
+
+        print_calls(records)
+
+
+@calls_group.command("show")
+@click.argument("sid")
+@click.option("--events", "only_events", is_flag=True, help="Every event in stored order instead of the conversation.")
+@json_option
+@jsonl_option
+@store_option
+def show_command(sid: str, only_events: bool, as_json: bool, as_jsonl: bool, store_url: str) -> None:
+    """Show one call: its facts, the conversation in the order it was spoken, and what else happened.
+
+    SID may be shortened as long as it names one call. Behind a line of the AI stands how much of it the caller heard.
+    Times are milliseconds since the call came in.
+
+    \b
+    Examples:
+      frontdesk calls show CA12ab
+      frontdesk calls show CA12ab --events
+      frontdesk calls show CA12ab --jsonl | jq -r 'select(.kind=="caller.transcript").text'
+    """
+    _one_format(as_json, as_jsonl)
+    record, events = _from_store(store_url, lambda store: _call_with_events(store, sid))
+    if as_json:
+        echo_json({"call": record, "events": [event.flat() for event in events]})
+    elif as_jsonl:
+        echo_jsonl(event.flat() for event in events)
+    else:
+        from calls.cli_show import print_call, print_events
+
+        (print_events if only_events else print_call)(record, events)
+
+
+@calls_group.command("export")
+@click.argument("sids", metavar="[SID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All calls in the store, oldest first.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "json", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="jsonl: one event a line. json: one array of {call, events}. csv: one event a row; a text that begins with "
+    "= + - or @ gets an apostrophe before it, so that no spreadsheet calculates it.",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, writable=True), default="-", help="A file instead of stdout.")
+@store_option
+def export_command(sids: Sequence[str], everything: bool, form: str, output: str, store_url: str) -> None:
+    """Export the events of calls.
+
+    \b
+    Examples:
+      frontdesk calls export CA12ab
+      frontdesk calls export --all --format csv --output calls.csv
+      frontdesk calls export --all | jq -r 'select(.kind=="lead.captured").fields.phone'
+    """
+    if bool(sids) == everything:
+        raise click.UsageError("Name the calls to export, or give --all.")
+
+    async def write(store: "CallStore") -> int:
+        records = await store.list_calls(limit=_EVERYTHING) if everything else [await _named_call(store, sid) for sid in sids]
+        ordered = list(reversed(records)) if everything else records
+        with _writing(output) as out:
+            await _export(store, ordered, form, out)
+        return len(ordered)
+
+    count = _from_store(store_url, write)
+    if output != "-":
+        narrate(f"Exported {count} {'call' if count == 1 else 'calls'} to {output}.")
+
+
+@click.group("businesses")
+def businesses_group() -> None:
+    """Check and look at business files: one TOML file a business.
+
+    \b
+    Examples:
+      frontdesk businesses check                      every file in businesses/
+      frontdesk businesses check new.toml             one file before it goes there
+      frontdesk businesses show bobs-hvac --json
+
+    \b
+    Exit codes: 0 done, warnings allowed · 1 problems found · 2 usage · 4 no such business
+    """
+
+
+@businesses_group.command("check")
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@json_option
+@businesses_option
+def check_command(files: Sequence[Path], as_json: bool, folder: Path) -> None:
+    """Check business files and name every problem: file, line, key, and what to do.
+
+    Without FILE, all files of the folder are checked, also for ids and numbers that two of them claim.
+
+    \b
+    Examples:
+      frontdesk businesses check
+      frontdesk businesses check businesses/bobs-hvac.toml
+      frontdesk businesses check --json | jq '.[] | select(.severity=="error")'
+    """
+    from calls.business_files import BusinessFileError, business_paths, check_files
+
+    try:
+        paths = list(files) or business_paths(folder)
+        problems = check_files(paths)
+    except BusinessFileError as error:
+        paths, problems = [], list(error.problems)
+    if as_json:
+        echo_json(problems)
+    else:
+        for problem in problems:
+            click.echo(printable(str(problem)))
+    errors = sum(problem.severity == "error" for problem in problems)
+    narrate(f"{_counted(len(paths), 'file')}: {_counted(errors, 'error')}, {_counted(len(problems) - errors, 'warning')}.")
+    if errors:
+        raise click.exceptions.Exit(ExitCode.FAILED)
+
+
+@businesses_group.command("list")
+@json_option
+@businesses_option
+def list_businesses_command(as_json: bool, folder: Path) -> None:
+    """List the businesses, with the numbers that reach them.
+
+    \b
+    Examples:
+      frontdesk businesses list
+      frontdesk businesses list --json | jq -r '.[].numbers[]'
+    """
+    directory = _directory(folder)
+    if as_json:
+        echo_json(list(directory))
+        return
+    for profile in directory:
+        numbers = ", ".join(profile.numbers)
+        click.echo(printable(f"{profile.id}  {profile.name}  ({profile.language})  {numbers}"))
+
+
+@businesses_group.command("show")
+@click.argument("business_id", metavar="ID")
+@json_option
+@businesses_option
+def show_business_command(business_id: str, as_json: bool, folder: Path) -> None:
+    """Show one business with every setting, those left to their defaults included.
+
+    \b
+    Examples:
+      frontdesk businesses show bobs-hvac
+      frontdesk businesses show bobs-hvac --json | jq .barge_in
+    """
+    directory = _directory(folder)
+    profile = directory.get(business_id)
+    if profile is None:
+        known = ", ".join(one.id for one in directory)
+        raise CommandError(f"there is no business {business_id} in {folder}; there are {known}", ExitCode.NOT_FOUND)
+    if as_json:
+        echo_json(profile)
+        return
+    import msgspec
+
+    from calls.hours import hours_in_words
+
+    for key, value in _settings(msgspec.to_builtins(profile)):
+        click.echo(f"{key} = {json_text(value)}")
+    narrate(f"Open: {hours_in_words(profile)}.")
+
+
+def _from_store(url: str, work: "Callable[[CallStore], Awaitable[T]]") -> T:
+    """Runs ``work`` with the store, opened to read; store errors become the command's."""
+    from calls.store import open_store
+    from calls.store.base import StoreError, StoreUnavailable
+    from calls.store.blocking import run_with_store
+
+    try:
+        return run_with_store(open_store(url, read_only=True), work)
+    except StoreUnavailable as error:
+        raise CommandError(str(error), ExitCode.UNAVAILABLE) from None
+    except StoreError as error:
+        raise CommandError(str(error)) from None
+
+
+async def _named_call(store: "CallStore", sid: str) -> "CallRecord":
+    record = await store.get_call(CallSid(sid))
+    if record is not None:
+        return record
+    fitting = [one for one in await store.list_calls(limit=_EVERYTHING) if sid and one.call_sid.startswith(sid)]
+    if len(fitting) > 1:
+        some = ", ".join(one.call_sid for one in fitting[:3])
+        raise CommandError(f"{sid} begins the SIDs of {len(fitting)} calls ({some} …); give more of it", ExitCode.USAGE)
+    if not fitting:
+        raise CommandError(f"there is no call {sid!r}; `frontdesk calls list` shows those there are", ExitCode.NOT_FOUND)
+    return fitting[0]
+
+
+async def _call_with_events(store: "CallStore", sid: str) -> "tuple[CallRecord, list[CallEvent]]":
+    record = await _named_call(store, sid)
+    return record, await store.events(record.call_sid)
+
+
+async def _export(store: "CallStore", records: "Sequence[CallRecord]", form: str, out: IO[str]) -> None:
+    """Writes call by call, so that a store of any size fits through."""
+    if form == "csv":
+        out.write(",".join(CSV_HEADER) + "\n")
+    if form == "json":
+        out.write("[")
+    for place, record in enumerate(records):
+        events = await store.events(record.call_sid)
+        if form == "json":
+            call = {"call": record, "events": [event.flat() for event in events]}
+            out.write(f"{',' if place else ''}\n{json_text(call)}")
+        else:
+            out.write(csv_rows(events) if form == "csv" else "".join(f"{json_text(event.flat())}\n" for event in events))
+    if form == "json":
+        out.write("\n]\n")
+
+
+@contextmanager
+def _writing(output: str) -> Iterator[IO[str]]:
+    """stdout for ``-``; else a file that takes its name when it is complete, so that a failure leaves what was there."""
+    target = Path(output)
+    if output == "-" or (target.exists() and not target.is_file()):
+        with click.open_file(output, "w", encoding="utf-8") as out:
+            yield out
+        return
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(target)
+    except OSError as error:
+        raise CommandError(f"cannot write {output}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _directory(folder: Path) -> "BusinessDirectory":
+    from calls.business_files import BusinessFileError, load_businesses
+
+    try:
+        return load_businesses(folder)
+    except BusinessFileError as error:
+        raise CommandError(str(error)) from None
+
+
+def _settings(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _one_format(as_json: bool, as_jsonl: bool) -> None:
+    if as_json and as_jsonl:
+        raise click.UsageError("Give --json or --jsonl, not both.")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun if count == 1 else f'{noun}s'}"

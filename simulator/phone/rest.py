@@ -1,0 +1,227 @@
+"""The part of Twilio's REST API that a phone bridge uses: look up, update and create calls, send messages.
+
+Follows Twilio, *Call resource* and *Message resource*: form in, lower_snake JSON out, dates as in RFC 2822, errors as
+``{"code", "message", "more_info", "status"}``, so that the ``twilio`` SDK reads it like the real one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import wraps
+from typing import Any, Protocol
+
+from quart import Quart, Response, jsonify, request
+
+from simulator.phone.call import NotInProgress
+from simulator.phone.running import RunningCall
+
+MAX_TWIML_CHARACTERS = 4000
+_Json = dict[str, Any]
+_View = Callable[..., Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text message that was asked for."""
+
+    sid: str
+    to: str
+    from_: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCall:
+    """An outbound call that was asked for; it is recorded, not made."""
+
+    sid: str
+    params: Mapping[str, str] = field(repr=False)
+
+
+class Account(Protocol):
+    """What the REST API is about."""
+
+    account_sid: str
+    auth_token: str | None
+    calls: dict[str, RunningCall]
+    created: list[CreatedCall]
+    messages: list[Message]
+
+    def new_sid(self, prefix: str) -> str:
+        """A SID no other has."""
+
+    def wall_clock(self, loop_ms: float) -> datetime:
+        """The date of a time on the loop's clock."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: int, message: str) -> None:
+        self.status, self.code = status, code
+        super().__init__(message)
+
+
+def rest_app(account: Account) -> Quart:
+    """The API of one account."""
+    app = Quart(__name__)
+    root = "/2010-04-01/Accounts/<account_sid>"
+
+    def authorised(view: _View) -> _View:
+        @wraps(view)
+        async def checked(account_sid: str, **arguments: str) -> Response:
+            _authorise(account, account_sid)
+            return await view(**arguments)
+
+        return checked
+
+    @app.get(f"{root}/Calls/<call_sid>.json")
+    @authorised
+    async def fetch_call(call_sid: str) -> Response:
+        return jsonify(_call_json(account, _find(account, call_sid)))
+
+    @app.post(f"{root}/Calls/<call_sid>.json")
+    @authorised
+    async def update_call(call_sid: str) -> Response:
+        call = _find(account, call_sid)
+        _update(call, await request.form)
+        return jsonify(_call_json(account, call))
+
+    @app.post(f"{root}/Calls.json")
+    @authorised
+    async def create_call() -> Response:
+        created = CreatedCall(account.new_sid("CA"), dict(await request.form))
+        account.created.append(created)
+        return _with_status(jsonify(_created_json(account, created)), 201)
+
+    @app.post(f"{root}/Messages.json")
+    @authorised
+    async def create_message() -> Response:
+        form = await request.form
+        if not form.get("To"):
+            raise _Refused(400, 21604, "A 'To' phone number is required.")
+        message = Message(account.new_sid("SM"), form["To"], form.get("From", ""), form.get("Body", ""))
+        account.messages.append(message)
+        return _with_status(jsonify(_message_json(account, message)), 201)
+
+    @app.errorhandler(_Refused)
+    async def refused(error: _Refused) -> Response:
+        return _with_status(jsonify(_error_json(error)), error.status)
+
+    return app
+
+
+def _authorise(account: Account, account_sid: str) -> None:
+    given = request.authorization
+    expected = (account.account_sid, account.auth_token)
+    if account.auth_token is not None and (given is None or (given.username, given.password) != expected):
+        raise _Refused(401, 20003, "Authenticate")
+    if account_sid != account.account_sid:
+        raise _not_found(request.path)
+
+
+def _find(account: Account, call_sid: str) -> RunningCall:
+    call = account.calls.get(call_sid)
+    if call is None:
+        raise _not_found(request.path)
+    return call
+
+
+def _not_found(path: str) -> _Refused:
+    return _Refused(404, 20404, f"The requested resource {path} was not found")
+
+
+def _update(call: RunningCall, form: Mapping[str, str]) -> None:
+    status, twiml, url = form.get("Status"), form.get("Twiml"), form.get("Url")
+    if twiml is not None and url is not None:
+        raise _Refused(400, 20001, "Url and Twiml are mutually exclusive: send one of them")
+    if twiml is not None and len(twiml) > MAX_TWIML_CHARACTERS:
+        raise _Refused(400, 32018, f"Twiml is over {MAX_TWIML_CHARACTERS} characters")
+    method = form.get("Method", "POST").upper()
+    try:
+        match status:
+            case "completed" | "canceled":
+                call.rest_update(status=status)
+            case None:
+                call.rest_update(twiml=twiml, url=url, method="GET" if method == "GET" else "POST")
+            case _:
+                raise _Refused(400, 20001, f"Status {status!r} is not one of completed, canceled")
+    except NotInProgress as error:
+        raise _Refused(400, 21220, f"Call is not in-progress. Cannot redirect. ({error})") from None
+
+
+def _call_json(account: Account, call: RunningCall) -> _Json:
+    machine = call.machine
+    started = _date(account, machine.dialled_ms)
+    ended = None if machine.ended_ms is None else _date(account, machine.ended_ms)
+    return _bare_call_json(account, machine.call_sid) | {
+        "date_created": started,
+        "date_updated": ended or started,
+        "direction": "inbound",
+        "duration": str(machine.duration_s) if machine.is_over else None,
+        "end_time": ended,
+        "from": machine.identity.from_,
+        "start_time": started,
+        "status": machine.status,
+        "to": machine.identity.to,
+    }
+
+
+def _created_json(account: Account, created: CreatedCall) -> _Json:
+    numbers = {"from": created.params.get("From", ""), "to": created.params.get("To", "")}
+    return _bare_call_json(account, created.sid) | numbers | {"direction": "outbound-api", "status": "queued"}
+
+
+def _bare_call_json(account: Account, call_sid: str) -> _Json:
+    absent = ("answered_by", "caller_name", "forwarded_from", "group_sid", "parent_call_sid", "price", "trunk_sid")
+    facts = {
+        "account_sid": account.account_sid,
+        "api_version": "2010-04-01",
+        "price_unit": "USD",
+        "queue_time": "0",
+        "sid": call_sid,
+        "uri": f"/2010-04-01/Accounts/{account.account_sid}/Calls/{call_sid}.json",
+    }
+    return dict.fromkeys(absent) | facts
+
+
+def _message_json(account: Account, message: Message) -> _Json:
+    now = format_datetime(datetime.now(UTC))
+    return {
+        "account_sid": account.account_sid,
+        "api_version": "2010-04-01",
+        "body": message.body,
+        "date_created": now,
+        "date_sent": None,
+        "date_updated": now,
+        "direction": "outbound-api",
+        "error_code": None,
+        "error_message": None,
+        "from": message.from_,
+        "messaging_service_sid": None,
+        "num_media": "0",
+        "num_segments": "1",
+        "price": None,
+        "price_unit": None,
+        "sid": message.sid,
+        "status": "queued",
+        "to": message.to,
+        "uri": f"/2010-04-01/Accounts/{account.account_sid}/Messages/{message.sid}.json",
+    }
+
+
+def _error_json(error: _Refused) -> _Json:
+    return {
+        "code": error.code,
+        "message": str(error),
+        "more_info": f"https://www.twilio.com/docs/errors/{error.code}",
+        "status": error.status,
+    }
+
+
+def _date(account: Account, loop_ms: float) -> str:
+    return format_datetime(account.wall_clock(loop_ms))
+
+
+def _with_status(response: Response, status: int) -> Response:
+    response.status_code = status
+    return response

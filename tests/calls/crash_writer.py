@@ -1,0 +1,44 @@
+"""Writes numbered events through the journal until it is killed: one event for each line on stdin.
+
+Prints ``recorded SEQ`` for each, and ``stored SEQ`` when the store has taken everything up to it.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from calls.bus.memory import MemoryBus
+from calls.events import CallEvent
+from calls.journal import Journal
+from calls.store.sqlite import SqliteStore
+from tests.calls.examples import START, event, new_call, said
+
+
+def tell(what: str, seq: int) -> None:
+    sys.stdout.write(f"{what} {seq}\n")
+    sys.stdout.flush()
+
+
+class TellingStore(SqliteStore):
+    """Tells what it has stored."""
+
+    async def append(self, events: Sequence[CallEvent]) -> None:
+        await super().append(events)
+        tell("stored", events[-1].seq)
+
+
+async def main(path: str) -> None:
+    store = TellingStore(path)
+    await store.open()
+    await store.open_call(new_call(), START)
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    async with Journal(store, MemoryBus()) as journal:
+        seq = 1
+        while await lines.readline():
+            seq += 1
+            journal.record(event(seq, said(f"line {seq} " * 20)))
+            tell("recorded", seq)
+
+
+asyncio.run(main(sys.argv[1]))
