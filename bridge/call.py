@@ -5,6 +5,7 @@ first millisecond, while the model connects), the phone's writer, the model's so
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from bridge.endings import Report
 from bridge.model_socket import ModelSocket, ModelUnreachable
 from bridge.services import Services
 from bridge.spoken_lines import lines_of
+from bridge.tool_runner import ToolFailed
+from calls.business import BusinessProfile
 from calls.events import CallEvent
 from calls.ids import BusinessId, CallSid
 from calls.record import Disposition
@@ -58,10 +61,12 @@ class CallSession:
         self._business_id = business_id
         self._core = Conversation()
         self._call_sid: CallSid | None = None
+        self._profile: BusinessProfile | None = None
         self._to_twilio: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_MESSAGES)
         self._model: ModelSocket | None = None
         self._model_task: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[None]] = set()
+        self._tools: set[asyncio.Task[None]] = set()
         self._release: wanted.Release | None = None
         self._report: Report | None = None
         self._over = asyncio.Event()
@@ -75,6 +80,7 @@ class CallSession:
             wanted.SendModel: self._send_model,
             wanted.RecordEvent: self._record,
             wanted.CheckToken: lambda output: self._job(self._check_token(output)),
+            wanted.RunTool: lambda output: self._job(self._run_tool(output), self._tools),
             wanted.StoreDisposition: lambda output: self._job(self._store_disposition(output.disposition)),
             wanted.CompleteCall: lambda _: self._job(self._complete_call()),
             wanted.CloseStream: lambda output: self._send_twilio(output.code),
@@ -209,10 +215,11 @@ class CallSession:
 
     # --- jobs --------------------------------------------------------------------------------------------------------------
 
-    def _job(self, work: Coroutine[Any, Any, None]) -> None:
+    def _job(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]] | None = None) -> None:
+        jobs = self._jobs if among is None else among
         task = asyncio.create_task(work)
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        jobs.add(task)
+        task.add_done_callback(jobs.discard)
 
     async def _check_token(self, check: wanted.CheckToken) -> None:
         settings = self._services.settings
@@ -235,10 +242,24 @@ class CallSession:
             self.step(given.StreamRefused("store_unavailable"))
         else:
             self._call_sid = check.call_sid
+            self._profile = profile
             self._services.metrics.calls.inc()
             if self._model_task is None:
                 self._open_model(token.business_id)
             self.step(given.StreamAccepted(record, profile, lines_of(profile.language)))
+
+    async def _run_tool(self, wanted_tool: wanted.RunTool) -> None:
+        if self._profile is None:
+            return
+        try:
+            output = await self._services.tools.run(self._profile, wanted_tool.name, wanted_tool.arguments)
+        except ToolFailed as failed:
+            self.step(given.ToolFinished(wanted_tool.call_id, json.dumps({"error": str(failed)}), ok=False))
+        except Exception:
+            log.exception("tool.broke", call_sid=self._call_sid, tool=wanted_tool.name)
+            self.step(given.ToolFinished(wanted_tool.call_id, '{"error": "the tool failed"}', ok=False))
+        else:
+            self.step(given.ToolFinished(wanted_tool.call_id, output, ok=True))
 
     async def _store_disposition(self, disposition: Disposition) -> None:
         try:
@@ -272,7 +293,8 @@ class CallSession:
     # --- leaving nothing behind --------------------------------------------------------------------------------------------
 
     async def _finish_stream(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
-        """Lets jobs and the last messages finish within their bounds."""
+        """Lets jobs and the last messages finish within their bounds. Nobody waits for a tool any more."""
+        await self._end(list(self._tools))
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=STORE_WITHIN_S + 1)
         await asyncio.wait([writer], timeout=1)

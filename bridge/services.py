@@ -7,6 +7,7 @@ import msgspec
 from bridge.endings import Endings
 from bridge.metrics import BridgeMetrics
 from bridge.settings import BridgeSettings
+from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl
 from calls.business import BusinessProfile
 from calls.ids import BusinessId
@@ -30,4 +31,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal
     call_control: CallControl
     endings: Endings
+    tools: ToolRunner
     metrics: BridgeMetrics

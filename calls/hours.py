@@ -1,6 +1,7 @@
 """Opening hours as a business file writes them: a list of ``HH:MM-HH:MM`` a weekday, in the business's own time zone."""
 
 import re
+from datetime import datetime
 from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -108,3 +109,10 @@ def _spans_in_words(spans: tuple[str, ...]) -> str:
     if len(words) == 1:
         return words[0]
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def is_open(hours: Hours, local: datetime) -> bool:
+    """Whether the business is open at ``local``, a time on its own wall clock."""
+    weekday = WEEKDAYS[local.weekday()]
+    minute = local.hour * 60 + local.minute
+    return any(start <= minute < end for start, end in map(parse_span, getattr(hours, weekday)))

@@ -14,6 +14,7 @@ from bridge.app import Bridge
 from bridge.endings import Endings
 from bridge.metrics import BridgeMetrics
 from bridge.services import Services
+from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl
 from calls.bus.memory import MemoryBus
 from calls.business_files import BusinessDirectory, load_businesses
@@ -112,6 +113,7 @@ async def deployed(
                 journal=journal,
                 call_control=CallControl(settings.bridge.twilio),
                 endings=endings,
+                tools=await stack.enter_async_context(ToolRunner()),
                 metrics=BridgeMetrics(),
             )
         )

@@ -300,6 +300,15 @@ def test_every_metric_is_described_and_no_other() -> None:
 LABELS = {"frontdesk_streams_refused_total": ["reason"], "frontdesk_events_total": ["kind"]}
 
 
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    groups = project["dependency-groups"]
+    named = {re.split(r"[^\w-]", wanted)[0] for wanted in [*project["project"]["dependencies"], *groups["build"], *groups["dev"]]}
+    page = (ROOT / "docs" / "decisions.md").read_text("utf-8").partition("## Written by hand")[0]
+    described = {name for line in page.splitlines() if line.startswith("| ") for name in line.split(" | ")[0][2:].split(", ")}
+    assert described - {"library"} == named
+
+
 # --- all pages -------------------------------------------------------------------------------------------------------------
 
 

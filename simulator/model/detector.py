@@ -57,6 +57,8 @@ class Detector:
         """What these samples, following the last ones, reveal."""
         self._rest = np.concatenate([self._rest, samples])
         whole = len(self._rest) // self._window * self._window
+        if not whole:
+            return []
         windows, self._rest = self._rest[:whole].reshape(-1, self._window), self._rest[whole:]
         loudness = np.sqrt(np.mean(windows.astype(np.float64) ** 2, axis=1)).tolist()
         return [boundary for rms in loudness if (boundary := self._window_heard(rms)) is not None]
@@ -64,16 +66,17 @@ class Detector:
     def _window_heard(self, rms: float) -> SpeechStarted | SpeechStopped | None:
         self._now_ms += WINDOW_MS
         self._recent.append(rms)
-        threshold = max(self._rms_to_start, self._floor())
         if self.speaking:
-            return self._while_speaking(rms > threshold * _HYSTERESIS)
-        return self._while_silent(rms > threshold)
+            return self._while_speaking(self._stands_out(rms / _HYSTERESIS))
+        return self._while_silent(self._stands_out(rms))
 
-    def _floor(self) -> float:
-        """A steady noise is not speech, however loud; speech has pauses."""
+    def _stands_out(self, rms: float) -> bool:
+        """Loud, and louder than a steady noise; speech has pauses."""
+        if rms <= self._rms_to_start:
+            return False
         if len(self._recent) < _FLOOR_WINDOWS:
-            return 0.0
-        return float(np.percentile(self._recent, 10)) * _FLOOR_FACTOR
+            return True
+        return rms > sorted(self._recent)[_FLOOR_WINDOWS // 10] * _FLOOR_FACTOR
 
     def _while_silent(self, loud: bool) -> SpeechStarted | None:
         self._loud = self._loud + 1 if loud else 0

@@ -28,6 +28,7 @@ PATH: Final = "/v1/realtime"
 _BETA_CLOSE_CODE: Final = 4000
 _DROPPED: Final = 1006
 _CLOSE_TIMEOUT_S: Final = 1
+_APPEND: Final = b'"input_audio_buffer.append"'
 _LARGEST_FRAME: Final = 20 * 1024 * 1024
 """An ``append`` may hold 15 MiB of audio."""
 
@@ -169,13 +170,14 @@ class ModelServer:
         return await _closed(connection, _DROPPED)
 
     def _note(self, log: SessionLog, now_ms: float, frame: bytes) -> None:
+        if not self._log_audio and _APPEND in frame[:100]:
+            return
         event: Any = None
         with suppress(msgspec.DecodeError, UnicodeError):
             event = msgspec.json.decode(frame)
         if not isinstance(event, dict):
             event = {"type": None, "frame": frame}
-        if self._log_audio or event.get("type") != "input_audio_buffer.append":
-            log.received.append((now_ms, event))
+        log.received.append((now_ms, event))
 
 
 async def _next_frame(connection: ServerConnection, wake_at_ms: float | None, began_s: float) -> bytes | None:
