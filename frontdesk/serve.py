@@ -2,9 +2,6 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 import click
 import structlog
@@ -13,11 +10,11 @@ from calls.business_files import BusinessFileError
 from calls.exit_codes import ExitCode
 from calls.store.base import StoreError
 from frontdesk.logs import set_up_logs
+from frontdesk.runner import run
 from frontdesk.serving import deployed, listen, run_until
 from frontdesk.settings import Settings, SettingsError, read_settings
 
 log = structlog.get_logger()
-_T = TypeVar("_T")
 
 
 def serve() -> int:
@@ -38,16 +35,6 @@ def serve() -> int:
             err=True,
         )
         return ExitCode.UNAVAILABLE
-
-
-def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Runs a coroutine on uvloop where there is one."""
-    if sys.platform == "win32":
-        return asyncio.run(work)
-    import uvloop  # noqa: PLC0415  (not on Windows)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 async def _serve(settings: Settings) -> int:

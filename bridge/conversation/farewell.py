@@ -45,7 +45,7 @@ Words = tuple[str, ...]
 
 
 def _phrases(lists: Iterable[str]) -> frozenset[Words]:
-    return frozenset(tuple(spoken_words(phrase).split()) for text in lists for phrase in text.split(",")) - {()}
+    return _exact(phrase for text in lists for phrase in text.split(","))
 
 
 class Farewells:
@@ -57,14 +57,16 @@ class Farewells:
         # What a business adds wins over what is shipped.
         self._ignored = (_phrases(IGNORED.get(name, "") for name in languages) - own_end) | own_ignored
         self._end = (_phrases(END.get(name, "") for name in languages) - own_ignored) | own_end
+        listed = [*settings.phrases, *(phrase for name in languages for phrase in END.get(name, "").split(","))]
+        self._written = {tuple(spoken_words(phrase).split()): phrase.strip() for phrase in reversed(listed)}
         self._courtesy = _phrases(COURTESY.get(name, "") for name in languages)
 
     def end_phrase(self, text: str) -> str | None:
-        """The first phrase in ``text`` that ends the call, in its words for comparing; ``None`` if there is none."""
+        """The first phrase in ``text`` that ends the call, as it is listed; ``None`` if there is none."""
         words = tuple(spoken_words(text).split())
         for phrase in _cut_up(words, self._end | self._ignored):
             if phrase in self._end:
-                return " ".join(phrase)
+                return self._written.get(phrase, " ".join(phrase))
         return None
 
     def means_something(self, text: str) -> bool:

@@ -141,7 +141,7 @@ class Interruption:
 
 
 _GO_ON = (
-    "A noise interrupted you; the caller said nothing. They heard you up to these words: {heard} ... "
+    "A noise interrupted you; the caller said nothing. They heard you up to these words: “{heard}”. "
     "Go on from exactly there, in a natural way, without repeating what was heard and without mentioning the interruption."
 )
 _SAY_AGAIN = "A noise interrupted you before the caller heard anything; they said nothing. Say again what you were about to say."

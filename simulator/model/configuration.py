@@ -47,7 +47,7 @@ class Configuration:
     def update(self, change: dict[str, Any], *, has_spoken: bool) -> None:
         """Applies the ``session`` of a well-formed ``session.update``. Raises :class:`Refused`, and then nothing has changed."""
         self._check(change, has_spoken=has_spoken)
-        session = self.session
+        session = deepcopy(self.session)
         for name, value in change.items():
             if name not in ("audio", "type", "model"):
                 session[name] = deepcopy(value)

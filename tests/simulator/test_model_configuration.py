@@ -97,6 +97,16 @@ def test_another_kind_of_detector_begins_with_its_own_settings() -> None:
     assert turn == {"type": "semantic_vad", "eagerness": "low", "create_response": True, "interrupt_response": True}
 
 
+def test_a_change_of_format_begins_the_buffer_again() -> None:
+    driver = Driver()
+    driver.update(audio_in(turn_detection=None))
+    driver.hear(b"\0" * 48 * 200, bytes_per_ms=48)
+    driver.update(audio_in(format={"type": "audio/pcmu"}))
+    driver.send("input_audio_buffer.commit")
+    driver.run()
+    assert driver.error()["code"] == "input_audio_buffer_commit_empty"
+
+
 def test_null_switches_off() -> None:
     driver = Driver()
     driver.update(PHONE)

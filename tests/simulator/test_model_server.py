@@ -37,11 +37,13 @@ async def say(client: ClientConnection, kind: str, **fields: Any) -> None:
 
 
 async def until(client: ClientConnection, kind: str) -> list[dict[str, Any]]:
+    """All events up to the first of a kind, or to the end of the connection."""
     events = []
-    async for frame in client:
-        events.append(json.loads(frame))
-        if events[-1]["type"] == kind:
-            break
+    async with asyncio.timeout(10):
+        async for frame in client:
+            events.append(json.loads(frame))
+            if events[-1]["type"] == kind:
+                break
     return events
 
 

@@ -131,6 +131,15 @@ def test_a_sentence_that_arrived_as_two_turns_is_answered_as_one() -> None:
     assert driver.last("response.output_audio_transcript.done")["transcript"] == "Both at once."
 
 
+def test_a_caller_who_goes_on_talking_is_answered_to_all_of_it() -> None:
+    driver = listening(PHONE, timing=ModelTiming(realtime_factor=2))
+    driver.hear(caller_says(LINE))
+    driver.hear(caller_says(SHORT))
+    driver.run()
+    assert [event["response"]["status"] for event in driver.of("response.done")] == ["cancelled", "completed"]
+    assert driver.last("response.output_audio_transcript.done")["transcript"] == "Both at once."
+
+
 def test_items_follow_one_another() -> None:
     driver = listening(PHONE)
     driver.hear(caller_says(LINE))

@@ -35,7 +35,7 @@ def spoken_goodbye(line: Line, ms: float = 1000) -> None:
 @pytest.mark.parametrize(
     ("profile", "text", "reason"),
     [
-        (PROFILE, "No, that's all, thanks.", "that s all"),
+        (PROFILE, "No, that's all, thanks.", "that's all"),
         (HEBREW, "אין צורך, תודה.", "אין צורך"),
         (HEBREW, "no thanks", "no thanks"),
     ],
