@@ -22,6 +22,8 @@ class Bridge:
         self.app.add_url_rule("/healthz", "healthz", self._healthz)
         self.app.add_url_rule("/readyz", "readyz", self._readyz)
         self.app.add_url_rule("/metrics", "metrics", self._metrics)
+        self.app.register_error_handler(404, _not_found)
+        self.app.register_error_handler(405, _wrong_method)
 
     def refusal(self) -> str | None:
         """Why no new stream is taken: ``draining`` or ``at_capacity``; ``None`` if one is."""
@@ -60,6 +62,14 @@ class Bridge:
 
     async def _metrics(self) -> Response:
         return Response(self._services.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _not_found(_: Exception) -> Response:
+    return _plain("There is nothing at this path.\n", 404)
+
+
+async def _wrong_method(_: Exception) -> Response:
+    return _plain("This path does not take that method.\n", 405)
 
 
 def _plain(text: str, status: int) -> Response:

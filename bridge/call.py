@@ -69,6 +69,7 @@ class CallSession:
         self._tools: set[asyncio.Task[None]] = set()
         self._release: wanted.Release | None = None
         self._report: Report | None = None
+        self._is_given_up = False
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for_ms = inf
@@ -115,13 +116,17 @@ class CallSession:
             await self._finish_stream(reader, writer)
             if self._call_sid is not None:
                 release = self._release or wanted.Release(None, {})
-                await self._services.endings.release(self._call_sid, release, over_at, self._report)
+                await self._services.endings.release(self._call_sid, release, over_at, self._last_report)
             await self._finish_model()
 
-    def call_over(self, status: str, duration_ms: int | None) -> None:
-        """Twilio's status callback says that the call has ended. It may come while the stream's end is still being dealt with."""
+    def call_over(self, status: str, duration_ms: int | None) -> bool:
+        """Twilio's status callback says that the call has ended. It may come while the stream's end is still being dealt with;
+        ``False`` if it comes after the call was given up, whose end is then for others to record."""
+        if self._is_given_up:
+            return False
         self._report = Report(status, duration_ms)
         self.step(given.CallOver(status))
+        return True
 
     def drain(self) -> None:
         """The process must go."""
@@ -130,15 +135,14 @@ class CallSession:
     def step(self, happened: given.AnyInput) -> None:
         """One step of the core, its outputs carried out."""
         try:
-            outputs = self._core.receive(self._now_ms(), happened)
+            for output in self._core.receive(self._now_ms(), happened):
+                self._do[type(output)](output)
         except Exception:
             # A defect of ours. Without a disposition /stream-ended gives the caller the business's fallback.
             log.exception("call.core_failed", call_sid=self._call_sid)
             self._over.set()
             self._send_twilio(1011)
             return
-        for output in outputs:
-            self._do[type(output)](output)
         if self._core.phase is Phase.ENDED:
             self._over.set()
         elif self._core.wake_at_ms != self._armed_for_ms:
@@ -289,6 +293,10 @@ class CallSession:
         if output.event == "stream_refused":
             self._services.metrics.refused.labels(output.detail).inc()
         log.warning(f"stream.{output.event}", detail=output.detail, business_id=self._business_id)
+
+    def _last_report(self) -> Report | None:
+        self._is_given_up = True
+        return self._report
 
     # --- leaving nothing behind --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ seconds after the stream in which Twilio asked nothing: then the caller has hung
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
@@ -19,6 +19,8 @@ from calls.record import CallRecord
 from calls.store.base import CallStore, StoreError
 
 QUIET_S = 10.0
+LONGEST_CALL = timedelta(hours=24)
+"""Twilio's cap on a call, where the account has raised it from four hours."""
 _RETRIES = 5
 
 log = structlog.get_logger()
@@ -41,15 +43,18 @@ class Endings:
         self._announce = announce
         self._waiting: dict[CallSid, asyncio.Task[None]] = {}
 
-    async def release(self, call_sid: CallSid, release: Release, over_at: datetime, report: Report | None) -> None:
+    async def release(
+        self, call_sid: CallSid, release: Release, over_at: datetime, last_report: Callable[[], Report | None]
+    ) -> None:
         """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet.
 
         Args:
             over_at: when the stream was over. Twilio asks ``/stream-ended`` after that and maybe before the call is given up.
-            report: what Twilio reported of the call's end while the bridge still owned it.
+            last_report: what Twilio reported of the call's end while the bridge still owned it; asked once, when that is over.
         """
         await self._journal.flush(call_sid)
         await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC)))
+        report = last_report()
         if release.end_reason is not None:
             await self._end(call_sid, release.end_reason, report.duration_ms if report is not None else None)
         elif report is not None:
@@ -66,6 +71,21 @@ class Endings:
             return
         if record is not None:
             await self._end(call_sid, _reason(status, record), duration_ms)
+
+    async def sweep(self) -> None:
+        """Ends the calls that an earlier process left behind: those whose stream was over when it went, and those older than Twilio
+        lets any call be. Call it once, at start."""
+        now = datetime.now(UTC)
+        try:
+            left = await self._store.list_calls(limit=1000, live=True)
+        except StoreError as error:
+            log.error("calls.not_swept", why=str(error))
+            return
+        for record in left:
+            asked = record.action_requested_at is not None
+            is_over = record.owner is None and record.released_at is not None and not asked
+            if is_over or now - datetime.fromisoformat(record.started_at) > LONGEST_CALL:
+                await self._end(record.call_sid, _reason("completed", record) if is_over else "lost")
 
     async def close(self) -> None:
         """Stops waiting; calls that were waited for are ended by Twilio's report, or by whoever looks at the store next."""

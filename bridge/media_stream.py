@@ -5,6 +5,7 @@ call's record is completed.
 """
 
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import structlog
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope, WebsocketScope
@@ -37,16 +38,17 @@ class MediaStreams:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable, **extra: Any) -> None:
         """ASGI entry."""
-        if scope["type"] != "websocket" or not _is_media_path(scope["path"]):
+        path = self._relative(scope["path"]) if scope["type"] == "websocket" else ""
+        if scope["type"] != "websocket" or not _is_media_path(path):
             await self._inner(scope, receive, send, **extra)
             return
         await receive()  # websocket.connect
-        refusal = self._refusal(scope)
+        refusal = self._refusal(scope, _business_of(path))
         if refusal is not None:
             await _refuse(send, *refusal)
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await self._serve(AsgiSocket(receive, send), _business_of(scope["path"]))
+        await self._serve(AsgiSocket(receive, send), _business_of(path))
 
     def session_of(self, call_sid: CallSid) -> CallSession | None:
         """The live session of a call, if this process serves it."""
@@ -62,12 +64,16 @@ class MediaStreams:
             self.sessions.discard(session)
             self._services.metrics.live_calls.set(len(self.sessions))
 
-    def _refusal(self, scope: WebsocketScope) -> tuple[int, str] | None:
+    def _relative(self, path: str) -> str:
+        """The path below ``STREAM_URL``, whose own path a proxy may have stripped or not."""
+        prefix = urlsplit(self._services.settings.stream_origin).path
+        return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+
+    def _refusal(self, scope: WebsocketScope, business_id: BusinessId | None) -> tuple[int, str] | None:
         """Status and reason of a refused handshake."""
         if self._services.settings.verify_twilio and not self._is_signed(scope):
             reason = "no_signature" if _header(scope, b"x-twilio-signature") is None else "bad_signature"
             return self._log_refusal(403, reason)
-        business_id = _business_of(scope["path"])
         if business_id is not None and self._services.businesses.get(business_id) is None:
             return self._log_refusal(404, "unknown_business")
         full = self._capacity.refusal()
@@ -82,7 +88,7 @@ class MediaStreams:
         settings = self._services.settings
         if not settings.twilio.auth_token:
             return False
-        url = settings.stream_origin + scope["raw_path"].decode("ascii", "replace")
+        url = settings.stream_origin + self._relative(scope["raw_path"].decode("ascii", "replace"))
         form = is_signed_handshake(url, _header(scope, b"x-twilio-signature"), settings.twilio.auth_token)
         if form is HandshakeForm.HTTP_TWIN:
             log.warning("stream.signed_for_http", url=url)

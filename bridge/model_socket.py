@@ -64,6 +64,7 @@ class ModelSocket:
                 additional_headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
                 compression=None,
                 max_size=MAX_EVENT_BYTES,
+                max_queue=2048,  # the default of 16 stops reading, and a socket that is not read cannot be closed politely
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=1,
                 proxy=None if urlsplit(address).hostname in _LOOPBACK else True,

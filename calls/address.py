@@ -70,6 +70,8 @@ def masked(address: str) -> str:
 
 
 def _masked_word(word: str) -> str:
+    if "*" in word:  # masked already
+        return word
     digits = sum(char.isdigit() for char in word)
     if digits >= 6:
         lead = "+" if word.startswith("+") else ""

@@ -89,7 +89,7 @@ def _facts(record: CallRecord) -> Iterable[tuple[str, str]]:
         yield "Then", f"{record.disposition.action} ({record.disposition.reason})"
     if record.greeting_latency_ms is not None:
         yield "Greeting", f"first audio after {record.greeting_latency_ms} ms"
-    yield "Cut short", f"{record.barge_ins} times by the caller"
+    yield "Cut short", f"{record.barge_ins} {'time' if record.barge_ins == 1 else 'times'} by the caller"
     if record.cost_usd is not None:
         yield "Cost", f"{record.cost_usd:.4f} USD"
 

@@ -29,7 +29,7 @@ def demo(*, hebrew: bool, fast: bool, wav: Path | None) -> ExitCode:
     try:
         scenario = shipped("garage" if hebrew else "hvac")
         directory = load_businesses(Path(os.environ.get("FRONTDESK_BUSINESSES") or "businesses"))
-        profile = _profile_of(scenario, directory)
+        profile = profile_of(scenario, directory)
         console.print(_introduction(scenario, fast=fast), style="dim", soft_wrap=True)
         prepare_voices(scenario, directory)
         if fast:
@@ -50,7 +50,8 @@ def demo(*, hebrew: bool, fast: bool, wav: Path | None) -> ExitCode:
     return ExitCode.OK if went_well else ExitCode.FAILED
 
 
-def _profile_of(scenario: Scenario, directory: BusinessDirectory) -> BusinessProfile:
+def profile_of(scenario: Scenario, directory: BusinessDirectory) -> BusinessProfile:
+    """The business a scenario calls. Raises :class:`ScenarioError` if the folder does not hold it."""
     profile = next((business for business in directory if business.id == scenario.business), None)
     if profile is None:
         raise ScenarioError(

@@ -64,9 +64,12 @@ class Narrator:
                 self._line(at_ms, "phone", f"the line is released: {reason}")
 
     def _line(self, at_ms: float, who: str, what: str) -> None:
-        row = Text(f"{at_ms / 1000:7.2f} s  ", style="dim")
-        row.append(f"{who:<8} ", style=_STYLES.get(who, "dim"))
-        row.append(printable(what))
+        spoken = who in ("caller", "AI")
+        row = Text.assemble(
+            (f"{at_ms / 1000:7.2f} s  ", "dim"),
+            (f"{who:<8} ", _STYLES.get(who, "dim")),
+            (printable(what), "" if spoken or who in _STYLES else "dim"),
+        )
         self._console.print(row, soft_wrap=True)
 
     # --- and afterwards ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """``frontdesk serve``."""
 
 import asyncio
+import os
 import signal
+import socket
 
 import click
 import structlog
@@ -22,7 +24,10 @@ def serve() -> int:
     set_up_logs()
     try:
         settings = read_settings()
-        return run(_serve(settings))
+        listener = listen(settings.host, settings.port)
+        if settings.port == 0:  # any free port; the URLs given to Twilio need the real one
+            settings = read_settings({**os.environ, "PORT": str(listener.getsockname()[1])})
+        return run(_serve(settings, listener))
     except (SettingsError, BusinessFileError) as error:
         click.echo(f"frontdesk: {error}", err=True)
         return ExitCode.USAGE
@@ -37,8 +42,7 @@ def serve() -> int:
         return ExitCode.UNAVAILABLE
 
 
-async def _serve(settings: Settings) -> int:
-    listener = listen(settings.host, settings.port)
+async def _serve(settings: Settings, listener: socket.socket) -> int:
     leave, leave_now = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:

@@ -105,6 +105,7 @@ async def deployed(
         journal = await stack.enter_async_context(Journal(store, bus))
         endings = Endings(store, journal, settings.bridge.owner, bus.publish)
         stack.push_async_callback(endings.close)
+        await endings.sweep()
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -179,9 +180,7 @@ def _call_over(bridge: Bridge, endings: Endings, loop: asyncio.AbstractEventLoop
 
     async def tell(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
         session = bridge.streams.session_of(call_sid)
-        if session is not None:
-            session.call_over(status, duration_ms)
-        else:
+        if session is None or not session.call_over(status, duration_ms):
             await endings.call_over(call_sid, status, duration_ms)
 
     def call_over(call_sid: CallSid, status: str, duration_ms: int | None) -> None:

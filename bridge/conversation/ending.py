@@ -9,7 +9,7 @@ from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.closing import Closing, Step, fallback_disposition
 from bridge.conversation.farewell import Farewells
 from bridge.conversation.model_messages import verbatim
-from bridge.conversation.phases import Phase, Trigger
+from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.responses import Purpose, Response, Wish
 from calls import events
 from calls.record import Disposition
@@ -196,8 +196,10 @@ class Ending:
 
     def _begin(self, reason: str, disposition: Disposition, phrase: str | None) -> Closing | None:
         conversation = self._conversation
-        if self.closing is not None or not conversation.move(Trigger.CLOSING_STARTED):
+        if self.closing is not None or after(conversation.phase, Trigger.CLOSING_STARTED) is None:
             return None
+        conversation.greeting_cut_short()
+        conversation.move(Trigger.CLOSING_STARTED)
         self.closing = Closing(reason, disposition, step_since_ms=conversation.now_ms, turns=[])
         conversation.outbox.record(events.ClosingStarted(reason=reason, phrase=phrase))
         conversation.ear.asides.forget()

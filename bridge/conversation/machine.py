@@ -173,6 +173,11 @@ class Conversation:
             latency_ms = round(self.now_ms - self.start_received_ms)
             self.outbox.record(events.GreetingFirstAudio(latency_ms=latency_ms))
 
+    def greeting_cut_short(self) -> None:
+        """The greeting's phase ends by something else: what was heard of it goes on the record."""
+        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
+            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+
     def lose_model(self, reason: str) -> None:
         """The model's session is over: the caller is told, then gets the business's fallback."""
         if self.model_is_gone:
@@ -385,8 +390,7 @@ class Conversation:
     # --- the end -----------------------------------------------------------------------------------------------------------
 
     def _end(self, end_reason: str | None, close_code: int = 1000) -> None:
-        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
-            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+        self.greeting_cut_short()
         if not self.move(Trigger.STREAM_OVER):
             return
         self.voice.settle_lines(stream_over=True)

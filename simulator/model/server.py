@@ -44,17 +44,34 @@ class SessionPlan:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentAudio:
+    """An ``…audio.delta`` on its way to the client."""
+
+    at_ms: float
+    response_id: str
+    item_id: str
+    length: int
+    """Bytes, in the response's format."""
+
+
 @dataclass(slots=True, kw_only=True)
 class SessionLog:
     """What happened on one connection. Times are milliseconds after it was opened."""
 
     model: str
+    opened_at_s: float = 0
+    """When it was opened, on the event loop's clock."""
     headers: dict[str, str]
     """Of the handshake, names in lower case."""
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     """The client's events, in order; a frame that is no JSON object is here as ``{"type": None, "frame": …}``."""
     sent_events: int = 0
     sent_audio_deltas: int = 0
+    sent_audio: list[SentAudio] = field(default_factory=list)
+    """The model's voice, delta by delta."""
+    committed_ms: list[float] = field(default_factory=list)
+    """When each ``input_audio_buffer.committed`` was sent."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the connection is gone and nothing of it is left."""
     close_code: int | None = None
@@ -155,7 +172,7 @@ class ModelServer:
             started_at_s=int(time.time()),
         )
         wire = Wire(plan.faults, plan.seed)
-        began_s = asyncio.get_running_loop().time()
+        log.opened_at_s = began_s = asyncio.get_running_loop().time()
         events = session.open(0)
         while await _sent(connection, wire, events, log):
             if session.close_code is not None:
@@ -191,11 +208,24 @@ async def _next_frame(connection: ServerConnection, wake_at_ms: float | None, be
 
 async def _sent(connection: ServerConnection, wire: Wire, events: list[dict[str, Any]], log: SessionLog) -> bool:
     """Sends the events; false when the wire has broken."""
+    _note_sent(log, events)
     for frame in wire.frames(events):
         await connection.send(frame, text=True)
-    log.sent_events += len(events)
-    log.sent_audio_deltas += sum(event["type"] == "response.output_audio.delta" for event in events)
     return not wire.lost
+
+
+def _note_sent(log: SessionLog, events: list[dict[str, Any]]) -> None:
+    now_ms = (asyncio.get_running_loop().time() - log.opened_at_s) * 1000
+    log.sent_events += len(events)
+    for event in events:
+        if event["type"] == "response.output_audio.delta":
+            log.sent_audio_deltas += 1
+            length = len(event["delta"]) * 3 // 4 - event["delta"].count("=")
+            log.sent_audio.append(
+                SentAudio(at_ms=now_ms, response_id=event["response_id"], item_id=event["item_id"], length=length)
+            )
+        elif event["type"] == "input_audio_buffer.committed":
+            log.committed_ms.append(now_ms)
 
 
 async def _closed(connection: ServerConnection, code: int) -> None:

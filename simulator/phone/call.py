@@ -16,19 +16,18 @@ from email.utils import format_datetime
 from typing import Literal
 
 from simulator import voice
+from simulator.phone.caller import ScriptedCaller
 from simulator.phone.dialing import Dialing
 from simulator.phone.identity import Identity
 from simulator.phone.line import Activity, After, Fetch, Line, Speak, Vanish
-from simulator.phone.mouth import FRAME_BYTES, FRAME_MS, noise
+from simulator.phone.mouth import FRAME_MS
 from simulator.phone.outputs import CallOver, Output
-from simulator.phone.playout import is_speech
 from simulator.phone.policies import Number, Policies
 from simulator.phone.recording import Recording
 from simulator.phone.requests import Answer
-from simulator.phone.script import Script
 from simulator.phone.signing import Signer
 from simulator.phone.stream import MediaStream
-from simulator.phone.timeline import CallEnded, DebuggerEntry, Heard, Observation, StepBegan, StepOver, VerbRun
+from simulator.phone.timeline import CallEnded, DebuggerEntry, Observation, VerbRun
 from simulator.phone.twiml import (
     Connect,
     Dial,
@@ -44,14 +43,12 @@ from simulator.phone.twiml import (
     TwimlError,
     Unsupported,
     Verb,
-    parse,
+    document,
 )
 from simulator.phone.verbs import Gathering, Recorder, Saying
-from simulator.scenario import CallerStep, Scenario
+from simulator.scenario import Scenario
 
 ERROR_MESSAGE = "We are sorry, an application error has occurred. Goodbye."
-_KEY_EVERY_MS = 100
-_TWIML_TYPES = ("text/xml", "application/xml", "text/html")
 _ANSWERING = (Say, Play, Record, Dial, Gather, Connect)
 
 
@@ -90,11 +87,7 @@ class PhoneCall:
         signer = Signer(auth_token, forge=policies.forge)
         self._line = Line(identity, signer, policies, rng, speak, observe, epoch_ms)
         self._number = number
-        self._caller = scenario.caller
-        self._script = Script(scenario.caller.steps)
-        self._step: CallerStep | None = None
-        self._keys: deque[str] = deque()
-        self._next_key_ms: float = 0
+        self._caller = ScriptedCaller(self._line, scenario.caller)
         self._activity: Activity | None = None
         self._verbs: deque[Verb] = deque()
         self._turn = 0
@@ -180,18 +173,14 @@ class PhoneCall:
             times.append(self._next_tick_ms)
         if self._activity is not None and (activity_ms := self._activity.wake_at_ms) is not None:
             times.append(activity_ms)
-        if not self._script.is_finished:
-            times.append(self._gives_up_ms)
+        if (gives_up_ms := self._caller.gives_up_ms) is not None:
+            times.append(gives_up_ms)
         return min(times, default=None)
 
     @property
     def _next_tick_ms(self) -> float:
         assert self._answered_ms is not None  # noqa: S101 - asked only of an answered call
         return self._answered_ms + FRAME_MS * (self._ticks + 1)
-
-    @property
-    def _gives_up_ms(self) -> float:
-        return self._line.dialled_ms + self._caller.gives_up_after_s * 1000
 
     # inputs
 
@@ -223,7 +212,7 @@ class PhoneCall:
         self._advance(now)
         if isinstance(self._activity, MediaStream):
             self._activity.opened(now)
-            self._script.answered(now)
+            self._caller.script.answered(now)
         return self._drain()
 
     def stream_refused(self, now: float, status: int | None, reason: str = "") -> list[Output]:
@@ -312,7 +301,8 @@ class PhoneCall:
             self._activity.wake(now)
         if self._ended_ms is None and self._answered_ms is not None and self._next_tick_ms <= now:
             self._tick(now)
-        if self._ended_ms is None and not self._script.is_finished and self._gives_up_ms <= now:
+        gives_up_ms = self._caller.gives_up_ms
+        if self._ended_ms is None and gives_up_ms is not None and gives_up_ms <= now:
             self._hang_up(now, "the caller gave up")
 
     def _tick(self, now: float) -> None:
@@ -320,42 +310,13 @@ class PhoneCall:
         frame = self._line.mouth.frame()
         if self._activity is not None:
             self._activity.tick(now, frame)
-        speech = is_speech(self._line.ear.heard[-FRAME_BYTES:])
-        began_ms = self._script.hears(now, speech=speech)
-        if began_ms is not None:
-            self._note_heard(began_ms)
-        self._follow_script(now)
-
-    # the caller
-
-    def _follow_script(self, now: float) -> None:
-        if self._step is None:
-            self._step = self._script.due(now)
-            if self._step is None:
-                return
-            self._begin_step(now, self._step)
-        if self._keys and now >= self._next_key_ms:
-            self._next_key_ms = now + _KEY_EVERY_MS
-            key = self._keys.popleft()
-            if self._activity is not None:
-                self._activity.press(now, key)
-        if not self._keys and not self._line.mouth.is_talking and self._ended_ms is None:
-            self._end_step(now, self._step)
-
-    def _begin_step(self, now: float, step: CallerStep) -> None:
-        self._line.note(StepBegan(at_ms=self._line.at_ms(now), index=self._script.index, what=_described(step)))
-        if step.say is not None:
-            self._line.mouth.say(self._line.spoken(now, step.say, self._caller.voice))
-        if step.noise_ms:
-            self._line.mouth.say(noise(step.noise_ms, step.noise_rms, self._line.rng.getrandbits(32)))
-        self._keys.extend(step.dtmf or "")
-
-    def _end_step(self, now: float, step: CallerStep) -> None:
-        self._step = None
-        self._line.note(StepOver(at_ms=self._line.at_ms(now), index=self._script.index))
-        self._script.step_over(now)
-        if step.hang_up:
+        self._caller.listen(now)
+        if self._caller.follow_script(now, self._press) and not self.is_over:
             self._hang_up(now, "the caller hung up")
+
+    def _press(self, now: float, key: str) -> None:
+        if self._activity is not None:
+            self._activity.press(now, key)
 
     def _hang_up(self, now: float, reason: str) -> None:
         if self.is_over:
@@ -365,10 +326,6 @@ class PhoneCall:
             self._activity.hung_up(now)
         self._stop_activity(now)
         self._finish(now, "completed" if answered else "no-answer", reason)
-
-    def _note_heard(self, began_ms: float) -> None:
-        line = self._line
-        line.note(Heard(at_ms=line.at_ms(self._script.last_speech_ms), from_ms=line.at_ms(began_ms)))
 
     # documents
 
@@ -400,7 +357,7 @@ class PhoneCall:
     def _load(self, now: float, url: str | None, content_type: str, body: str) -> None:
         self._line.base_url = url
         try:
-            self._verbs = deque(_document(content_type, body))
+            self._verbs = deque(document(content_type, body))
         except TwimlError as error:
             self._fail(now, error.code, str(error), url or "")
             return
@@ -467,7 +424,7 @@ class PhoneCall:
             self._line.call_status = "in-progress"
             self._line.mouth.stay_silent_until(self._line.sample(now))
         if not to_stream:
-            self._script.answered(now)
+            self._caller.script.answered(now)
 
     # the end
 
@@ -502,34 +459,6 @@ class PhoneCall:
         line.call_status = status
         line.ear.clear()
         line.ear.play_until(line.sample(now))
-        line.mouth.hush()
+        self._caller.leave()
         line.mouth.stay_silent_until(line.ear.position)
-        if self._script.open_utterance_ms is not None:
-            self._note_heard(self._script.open_utterance_ms)
         line.note(CallEnded(at_ms=line.at_ms(now), reason=reason, status=status))
-
-
-def _document(content_type: str, body: str) -> tuple[Verb, ...]:
-    """What an answer means, by its content type. Raises :class:`TwimlError`."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind in _TWIML_TYPES:
-        return parse(body)
-    if kind == "text/plain":
-        try:
-            return parse(body)
-        except TwimlError:
-            return (Say(body), Hangup())
-    if kind.startswith("audio/"):
-        return (Play("", ""), Hangup())
-    raise TwimlError(12300, f"the content type {content_type!r} is neither TwiML, text nor audio")
-
-
-def _described(step: CallerStep) -> str:
-    parts = [step.say] if step.say is not None else []
-    if step.noise_ms:
-        parts.append("*noise*")
-    if step.dtmf:
-        parts.append(f"keys {step.dtmf}")
-    if step.hang_up:
-        parts.append("hangs up")
-    return ", ".join(parts)

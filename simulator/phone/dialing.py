@@ -129,7 +129,7 @@ class Dialing(Idle):
         if not self._over:
             self._over = True
             if self._screening is not None:
-                pass
+                self._screening.abandon()
             status = "completed" if self._hangs_up_ms is not None else "canceled"
             self._line.note(DialOver(at_ms=self._line.at_ms(now), status=status, bridged=self._hangs_up_ms is not None))
 

@@ -13,6 +13,7 @@ Method = Literal["GET", "POST"]
 
 MAX_BODY_BYTES = 64 * 1024
 _PARAMETER_LIMIT = 500
+_TWIML_TYPES = ("text/xml", "application/xml", "text/html")
 _KNOWN_BUT_UNSUPPORTED = frozenset(
     ("Echo", "Enqueue", "Leave", "Pay", "Prompt", "Refer", "Siprec", "Start", "Stop", "Sms", "Message", "Transcription")
 )
@@ -146,6 +147,21 @@ class Unsupported:
 
 
 Verb = Say | Play | Pause | Hangup | Reject | Redirect | Connect | Dial | Record | Gather | Unsupported
+
+
+def document(content_type: str, body: str) -> tuple[Verb, ...]:
+    """What an HTTP answer means, by its content type: TwiML, a text to read aloud, or a sound. Raises :class:`TwimlError`."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in _TWIML_TYPES:
+        return parse(body)
+    if kind == "text/plain":
+        try:
+            return parse(body)
+        except TwimlError:
+            return (Say(body), Hangup())
+    if kind.startswith("audio/"):
+        return (Play("", ""), Hangup())
+    raise TwimlError(12300, f"the content type {content_type!r} is neither TwiML, text nor audio")
 
 
 def parse(body: str) -> tuple[Verb, ...]:

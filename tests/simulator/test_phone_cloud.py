@@ -43,13 +43,16 @@ class Bridge:
         self.posts: list[tuple[str, dict[str, str], str]] = []
         self.handshakes: list[dict[str, str]] = []
         self.streams: list[web.WebSocketResponse] = []
-        self.refuses = False
+        self.refuses: int | None = None
+        self.released = asyncio.Event()
         self.url = ""
         self._media = media
 
     async def post(self, request: web.Request) -> web.Response:
         form = {key: str(value) for key, value in (await request.post()).items()}
         self.posts.append((request.path, form, request.headers.get("X-Twilio-Signature", "")))
+        if request.path == "/never":
+            await self.released.wait()
         if request.path == "/incoming-call":
             stream = f'<Stream url="{self.url.replace("http", "ws")}/media"><Parameter name="token" value="t"/></Stream>'
             return web.Response(text=response(f'<Connect action="/stream-ended">{stream}</Connect>'), content_type="text/xml")
@@ -58,7 +61,7 @@ class Bridge:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         self.handshakes.append({key.lower(): value for key, value in request.headers.items()})
         if self.refuses:
-            return web.Response(status=403)
+            return web.Response(status=self.refuses, headers={"Location": "/elsewhere"})
         stream = web.WebSocketResponse(compress=False)
         self.streams.append(stream)
         await stream.prepare(request)
@@ -193,12 +196,14 @@ async def test_a_server_whose_connection_breaks_is_asked_for_the_action(cloud: P
         assert [entry.code for entry in call.machine.debugger] == [31903]
 
 
-async def test_a_refused_handshake_is_asked_for_the_action(cloud: PhoneCloud) -> None:
+@pytest.mark.parametrize("status", [200, 302, 403])
+async def test_a_refused_handshake_is_asked_for_the_action(cloud: PhoneCloud, status: int) -> None:
     async with serving(greet) as bridge:
-        bridge.refuses = True
+        bridge.refuses = status
         call = cloud.place_call(call_of(), number(bridge), speak=speak)
         await call.finished()
         assert [entry.code for entry in call.machine.debugger] == [31920]
+        assert len(bridge.handshakes) == 1
         assert bridge.paths() == ["/incoming-call", "/stream-ended", "/call-status"]
 
 
@@ -221,6 +226,17 @@ async def test_nobody_there_is_tried_twice_and_ends_with_the_canned_message(clou
     await call.finished()
     assert [one.retried for one in call.machine.timeline if isinstance(one, WebhookFailed)] == [True, False]
     assert call.machine.is_over
+
+
+async def test_a_webhook_that_is_not_answered_in_time_is_given_up(cloud: PhoneCloud) -> None:
+    async with serving(greet) as bridge:
+        slow = Number(voice_url=f"{bridge.url}/never#rt=100", voice_fallback_url=f"{bridge.url}/fallback")
+        call = cloud.place_call(call_of(), slow, speak=speak)
+        async with asyncio.timeout(10):
+            await call.finished()
+        assert bridge.paths() == ["/never", "/fallback"]
+        assert bridge.posts[1][1]["ErrorCode"] == "11205"
+        bridge.released.set()
 
 
 def client_of(cloud: PhoneCloud, token: str = TOKEN) -> Client:

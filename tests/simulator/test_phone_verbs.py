@@ -229,7 +229,7 @@ def test_a_screening_document_that_cannot_be_had_connects_nobody() -> None:
 
 
 def test_screening_that_is_answered_after_the_caller_left_changes_nothing() -> None:
-    made = world(incoming(SCREENED, **{"/screen": screen}), step(when="answered", after_ms=2500, hang_up=True), web_ms=1000)
+    made = world(incoming(SCREENED, **{"/screen": response()}), step(when="answered", after_ms=2500, hang_up=True), web_ms=1000)
     made.run()
     assert made.seen(HumanAnswered) == []
     assert made.requests("/dial-ended") == []

@@ -4,12 +4,14 @@ import json
 from base64 import b64decode
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.conversation import inputs, outputs
 from bridge.conversation.phases import Phase
 from calls import events
+from calls.business import HttpTool, Tools
 from tests.bridge.conversation.line import RECORD, STREAM, VOICEMAIL, Line, mulaw
 
 ITEMS = st.sampled_from(["a1", "a2", "c1", "c2", ""])
@@ -68,15 +70,31 @@ anything = st.one_of(
     st.sampled_from([inputs.Tick(), inputs.DispositionStored(ok=True), inputs.CallCompleted(ok=False)]),
     st.sampled_from([inputs.ModelClosed("gone"), inputs.StreamRefused("forged")]),
     st.integers(1, 4000),  # time passes
-    st.sampled_from(["accept", "echo", "turn", "speak", "echo", "turn", "speak"]),
-    st.sampled_from(["turn", "speak", "echo"]),
+    st.sampled_from(["accept", "echo", "turn", "speak", "loud", "cough", "tools", "farewell", "answers"]),
+    st.sampled_from(["turn", "speak", "echo", "loud"]),
 )
 # A call that gets somewhere is the more telling one: most stories begin in the usual order, some in mid-conversation.
 beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted"])
-stories = st.tuples(beginnings, st.lists(anything, max_size=60)).map(lambda drawn: [drawn[0], *drawn[1]])
+MACROS = [
+    "turn",
+    "speak",
+    "echo",
+    "loud",
+    "cough",
+    "interrupted",
+    "interrupted late",
+    "leads",
+    "tools",
+    "answers",
+    "farewell",
+    "echo",
+]
+lively = st.one_of(st.sampled_from(MACROS), st.sampled_from(MACROS), st.integers(1, 4000), anything)
+steps = st.one_of(st.lists(anything, max_size=60), st.lists(lively, min_size=3, max_size=30))
+stories = st.tuples(beginnings, steps).map(lambda drawn: [drawn[0], *drawn[1]])
 
 
-def macro(line: Line, name: str) -> None:
+def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
     """Several inputs in their usual order, as they mostly come."""
     match name:
         case "requested":
@@ -92,11 +110,54 @@ def macro(line: Line, name: str) -> None:
             line.turn_begins("c9", 0)
             line.turn_ends("c9", 4000)
         case "speak":
-            line.speak("one two three four", 1500, item="a9")
+            line.speak("one two three four", 1500)
+        case "loud" if line.core.start_received_ms is not None:
+            line.loud(320)
+        case "interrupted":
+            macro(line, "turn")
+            line.begin_speaking()
+            line.audio(3000, deltas=4)
+            line.quiet(400)
+            macro(line, "loud")
+            line.audio(1000)
+            line.response_done("cancelled")
+        case "interrupted late":
+            macro(line, "turn")
+            macro(line, "speak")
+            line.quiet(300)
+            macro(line, "loud")
+        case "leads":
+            macro(line, "turn")
+            macro(line, "tools")
+        case "cough" if line.core.start_received_ms is not None:
+            line.loud(190)
+            line.quiet(140)
+        case "tools":
+            line.begin_speaking()
+            for number, tool in enumerate(("create_lead", "weather", "nonsense", "end_call")):
+                line.call_tool(tool, {"name": "Anna"}, call=f"{line.current_response}_{number}")
+            line.response_done()
+        case "farewell":
+            line.turn_begins("c8", 0)
+            line.turn_ends("c8", 4000)
+            line.caller_text("c8", "no thanks")
+        case "answers":
+            for run in line.wanted(outputs.RunTool):
+                line.do(inputs.ToolFinished(run.call_id, "{}", ok=True))
+
+
+PROFILE = msgspec.structs.replace(
+    VOICEMAIL,
+    tools=Tools(
+        builtin=("create_lead", "end_call"),
+        lead_fields=("name",),
+        http=(HttpTool(name="weather", description="Weather", url="https://w.example", filler="One moment."),),
+    ),
+)
 
 
 def tell(story: list[Any]) -> Line:
-    line = Line(VOICEMAIL)
+    line = Line(PROFILE)
     for step in story:
         if isinstance(step, str):
             macro(line, step)
@@ -113,6 +174,55 @@ def check_playback(line: Line) -> None:
     assert 0 <= playback.position_ms(line.now_ms) <= line.played_ms + 1e-6
 
 
+def check_clears(line: Line) -> None:
+    """Nothing is cleared before the greeting is over: barge-in is armed by ``greeting.finished`` alone."""
+    is_over = False
+    for _, happened in line.story:
+        if isinstance(happened, outputs.RecordEvent) and isinstance(happened.body, events.GreetingFinished):
+            is_over = True
+        elif isinstance(happened, outputs.SendTwilio) and '"clear"' in happened.text:
+            assert is_over
+
+
+def check_truncates(line: Line) -> None:
+    """No item is shortened to more than was sent of it, nor twice, nor one that is not the model's."""
+    sent_ms: dict[str, float] = {}
+    truncated: set[str] = set()
+    for _, happened in line.story:
+        if isinstance(happened, inputs.ModelFrame) and "audio.delta" in str(happened.frame):
+            event = json.loads(happened.frame)
+            sent_ms[event["item_id"]] = sent_ms.get(event["item_id"], 0) + len(b64decode(event["delta"])) / 8
+        elif isinstance(happened, outputs.SendModel) and "conversation.item.truncate" in happened.text:
+            event = json.loads(happened.text)
+            assert 0 <= event["audio_end_ms"] <= sent_ms[event["item_id"]]
+            truncated.add(event["item_id"])
+    assert not any(item.startswith("fd_") for item in truncated)
+
+
+def check_tools(line: Line) -> None:
+    """Every call is answered at most once, and exactly once while the model was there to hear it."""
+    called = [body for body in line.events_of(events.ToolCalled)]
+    answered = [
+        event["item"]["call_id"] for event in line.sent_to_model if event.get("item", {}).get("type") == "function_call_output"
+    ]
+    assert len(answered) == len(set(answered)) <= len(called)
+    if not line.core.model_is_gone and not line.core.tools.pending():
+        assert len(answered) == len(called)
+
+
+def check_hang_up(line: Line) -> None:
+    """What becomes of the caller is stored once, after the last words; the call is completed once, after that."""
+    at = {kind: [number for number, (_, happened) in enumerate(line.story) if isinstance(happened, kind)] for kind in ENDINGS}
+    assert len(at[outputs.StoreDisposition]) <= 1
+    assert len(at[outputs.CompleteCall]) <= 1
+    assert at[outputs.CompleteCall][:1] >= at[outputs.StoreDisposition][:1] or not at[outputs.CompleteCall]
+    if at[outputs.StoreDisposition]:
+        assert not line.core.voice.is_audible()
+
+
+ENDINGS = (outputs.StoreDisposition, outputs.CompleteCall)
+
+
 def check_models_messages(line: Line) -> None:
     kinds = [event["type"] for event in line.sent_to_model]
     if kinds:
@@ -126,7 +236,7 @@ def check_one_response_at_a_time(line: Line) -> None:
     for _, happened in line.story:
         if isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame):
             free = True
-        elif isinstance(happened, outputs.SendModel) and happened.text == '{"type":"response.create"}':
+        elif isinstance(happened, outputs.SendModel) and happened.text.startswith('{"type":"response.create"'):
             assert free
             free = False
 
@@ -142,7 +252,7 @@ def check_lines(line: Line) -> None:
     assert heard_ms <= sent_ms + len(line.events)  # each line is rounded to whole milliseconds
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories)
 def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
     line = tell(story)
@@ -150,6 +260,10 @@ def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
     check_one_response_at_a_time(line)
     check_numbers(line)
     check_lines(line)
+    check_clears(line)
+    check_truncates(line)
+    check_tools(line)
+    check_hang_up(line)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,116 @@
+"""The program under measurement, in a process of its own: the bridge, or the relay it is compared with."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ACCOUNT_SID = "AC" + "0" * 32
+AUTH_TOKEN = "benchmark"
+READY_WITHIN_S = 20.0
+STOP_WITHIN_S = 15.0
+
+
+class NotReady(Exception):
+    """The program did not come up; ``str()`` shows the end of its log."""
+
+
+@asynccontextmanager
+async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str) -> AsyncIterator[str]:
+    """``frontdesk serve`` with a store of its own in ``folder``; yields where it listens.
+
+    Raises:
+        NotReady: it did not come up.
+    """
+    port = free_port()
+    environ = {
+        "PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "OPENAI_API_KEY": "simulated",
+        "OPENAI_REALTIME_URL": model_url,
+        "TWILIO_API_URL": twilio_url,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "FRONTDESK_BUSINESSES": str(businesses),
+        "FRONTDESK_STORE": f"sqlite:{folder / 'bench.db'}",
+        "FRONTDESK_MAX_CALLS": "1000",
+        "FRONTDESK_DRAIN_S": "0",
+    }
+    command = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
+    async with _running(command, environ, folder / "bridge.log", port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def floor(folder: Path, model_url: str, *, early: bool) -> AsyncIterator[str]:
+    """The relay of ``benchmarks/floor.py``; yields where it listens. Raises :class:`NotReady`."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.floor", str(port), model_url, *(["--early"] if early else [])]
+    async with _running(command, {}, folder / "floor.log", port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], environ: dict[str, str], log: Path, port: int) -> AsyncIterator[None]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+    with log.open("ab") as log_file:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=kept | environ, cwd=Path(__file__).parent.parent, stdout=log_file, stderr=log_file
+        )
+        try:
+            await _until_answering(process, port, log)
+            yield
+        finally:
+            await _stop(process)
+
+
+async def _until_answering(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    loop = asyncio.get_running_loop()
+    give_up_s = loop.time() + READY_WITHIN_S
+    while process.returncode is None and loop.time() < give_up_s:
+        if await _answers(port):
+            return
+        await asyncio.sleep(0.05)
+    raise NotReady(f"the program under measurement does not answer on port {port}. Its log ends: {_end_of(log)}")
+
+
+async def _answers(port: int) -> bool:
+    """Whether somebody speaks HTTP there. That a connection comes about is not enough: to a port nobody listens on it may be one to
+    itself."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        return (await reader.read(5)) == b"HTTP/"
+    except OSError:
+        return False
+    finally:
+        writer.close()
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-800:]
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

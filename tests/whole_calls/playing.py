@@ -1,0 +1,215 @@
+"""Calls on a stage, small enough for a test: a shop with a short greeting, a quick model, callers of few words.
+
+Nothing here waits for time to pass: what is waited for is an observation of the phone or an event on the call's record.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from calls.bus.memory import Subscription
+from calls.business import BusinessProfile
+from calls.business_files import BusinessDirectory
+from calls.events import AnyEvent, CallEnded, CallEvent, EventBody
+from calls.ids import CallSid
+from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, stage
+from simulator import voice
+from simulator.ears import Ears
+from simulator.model.faults import Faults
+from simulator.model.server import SessionLog, SessionPlan
+from simulator.model.timing import ModelTiming
+from simulator.phone.policies import Policies
+from simulator.phone.timeline import Observation
+from simulator.scenario import Caller, CallerStep, Mind, Reply, Scenario
+
+WITHIN_S = 30.0
+"""Far beyond any call here: a condition that has not come by then never will."""
+NUMBER = "+15005550006"
+CALLER = "+15005550100"
+HUMAN = "+15005550010"
+GREETING = "Hello."
+GOODBYE = "Goodbye."
+CALM = Policies()
+QUICK = ModelTiming(
+    session_update_ms=20, acknowledge_ms=5, time_to_first_audio_ms=80, transcript_lead_ms=30, transcription_delay_ms=60
+)
+HANGS_UP = CallerStep(after_ms=400, hang_up=True)
+
+O = TypeVar("O", bound=Observation)
+E = TypeVar("E", bound=EventBody)
+
+
+def business(**changes: Any) -> BusinessProfile:
+    """A shop; ``changes`` are keys and tables of its file."""
+    file: dict[str, Any] = {
+        "id": "corner-shop",
+        "name": "Corner Shop",
+        "numbers": [NUMBER, f"whatsapp:{NUMBER}", "sip:shop@corner.example", "client:corner-shop"],
+        "language": "en",
+        "voice": "alloy",
+        "instructions": "You answer the phone of {name}.",
+        "greeting": {"text": GREETING},
+        "closing": {"text": GOODBYE},
+        "turns": {"silence_duration_ms": 200},
+        "fallback": {"mode": "hangup", "text": "Call later."},
+    }
+    return msgspec.convert(file | changes, BusinessProfile)
+
+
+def scenario(
+    *steps: CallerStep, replies: Mapping[str, str] | None = None, caller: str = CALLER, to: str = NUMBER, name: str = "test"
+) -> Scenario:
+    """A caller who does ``steps``, and a model that answers what it hears (a pattern) with ``replies``."""
+    return Scenario(
+        name=name,
+        title=name,
+        business="corner-shop",
+        to=to,
+        caller=Caller(from_=caller, steps=steps, gives_up_after_s=25),
+        mind=Mind(replies=tuple(Reply(hears=hears, say=say) for hears, say in (replies or {}).items()), otherwise="Sorry?"),
+    )
+
+
+def plan_for(
+    *scenarios: Scenario, timing: ModelTiming = QUICK, faults: Faults = NO_FAULTS, seed: int = 0
+) -> Callable[[int], SessionPlan]:
+    """Model sessions that hear and answer the callers of all these scenarios."""
+    lines = [step.say for each in scenarios for step in each.caller.steps if step.say is not None]
+    ears = Ears.for_lines(lines, scenarios[0].caller.voice)
+    replies = tuple(reply for each in scenarios for reply in each.mind.replies)
+    mind = msgspec.structs.replace(scenarios[0].mind, replies=replies)
+    return lambda nth: SessionPlan(mind=mind, ears=ears, timing=timing, faults=faults, seed=seed + nth)
+
+
+class Call:
+    """A call being played: the phone's side as it is seen, the record as it is written."""
+
+    def __init__(self, place: Callable[[Callable[[Observation], None]], Any], told: Subscription, stage: Stage) -> None:
+        self._stage = stage
+        self._told = told
+        self._record: list[CallEvent] = []
+        self._waiting: list[tuple[Callable[[Observation], bool], asyncio.Future[Observation]]] = []
+        self._at: list[tuple[Callable[[Observation], bool], Callable[[], None]]] = []
+        self.phone = place(self._observed)
+
+    @property
+    def sid(self) -> CallSid:
+        """The call's SID."""
+        return CallSid(self.phone.call_sid)
+
+    @property
+    def heard(self) -> bytes:
+        """What the caller heard, μ-law, from the moment they dialled."""
+        return bytes(self.phone.machine.recording.heard)
+
+    def observed(self, kind: type[O]) -> list[O]:
+        """Everything of one kind the phone has seen so far."""
+        return [seen for seen in self.phone.machine.timeline if isinstance(seen, kind)]
+
+    async def sees(self, kind: type[O], matching: Callable[[O], bool] = lambda _: True) -> O:
+        """The first observation of that kind, waited for if need be."""
+        for seen in self.observed(kind):
+            if matching(seen):
+                return seen
+        future: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
+        self._waiting.append((lambda seen: isinstance(seen, kind) and matching(seen), future))
+        async with asyncio.timeout(WITHIN_S):
+            seen = await future
+        assert isinstance(seen, kind)
+        return seen
+
+    def at_first(self, kind: type[O], do: Callable[[], None], matching: Callable[[O], bool] = lambda _: True) -> None:
+        """Does something in the very moment the phone sees the first of a kind, before anybody else has a turn."""
+        self._at.append((lambda seen: isinstance(seen, kind) and matching(seen), do))
+
+    def _observed(self, seen: Observation) -> None:
+        for matching, future in self._waiting:
+            if not future.done() and matching(seen):
+                future.set_result(seen)
+        due = [entry for entry in self._at if entry[0](seen)]
+        for entry in due:
+            self._at.remove(entry)
+            # not within the machine's own step
+            asyncio.get_running_loop().call_soon(entry[1])
+
+    async def records(self, kind: type[E], matching: Callable[[E], bool] = lambda _: True) -> E:
+        """The first event of that kind on the call's record, waited for if need be."""
+        for event in self._record:
+            if isinstance(event.body, kind) and matching(event.body):
+                return event.body
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                event = await self._told.get()
+                if event.call_sid == self.sid:
+                    self._record.append(event)
+                    if isinstance(event.body, kind) and matching(event.body):
+                        return event.body
+
+    async def over(self) -> list[AnyEvent]:
+        """Once the call is over on both sides: its events, as they are stored."""
+        return [event.body for event in await self.events_when_over()]
+
+    async def events_when_over(self) -> list[CallEvent]:
+        """The same, numbered and dated."""
+        async with asyncio.timeout(WITHIN_S):
+            await self.phone.finished()
+        await self.records(CallEnded)
+        return await self._stage.deployment.store.events(self.sid)
+
+
+class Playing:
+    """A stage on which calls are played."""
+
+    def __init__(self, stage: Stage, stack: AsyncExitStack, first: Scenario) -> None:
+        self.stage = stage
+        self._stack = stack
+        self._first = first
+
+    def call(self, scenario: Scenario | None = None, policies: Policies = CALM) -> Call:
+        """A caller dials."""
+        told = self._stack.enter_context(self.stage.deployment.bus.subscribe())
+        played = scenario or self._first
+        return Call(lambda observe: self.stage.place_call(played, policies=policies, observe=observe), told, self.stage)
+
+    async def model_closed(self, nth: int = 0) -> SessionLog:
+        """The nth session's log, once its socket is gone."""
+        session = self.stage.model.sessions[nth]
+        async with asyncio.timeout(WITHIN_S):
+            await session.closed.wait()
+        return session
+
+
+@asynccontextmanager
+async def playing(
+    folder: Path,
+    *scenarios: Scenario,
+    profile: BusinessProfile | None = None,
+    timing: ModelTiming = QUICK,
+    faults: Faults = NO_FAULTS,
+    businesses: BusinessDirectory | None = None,
+    signed: bool = True,
+) -> AsyncIterator[Playing]:
+    """The stage for these scenarios; records are kept in ``folder``."""
+    directory = businesses or BusinessDirectory([profile or business()])
+    for each in scenarios:
+        prepare_voices(each, directory)
+    plan = plan_for(*scenarios, timing=timing, faults=faults)
+    async with AsyncExitStack() as stack:
+        set_stage = await stack.enter_async_context(
+            stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed)
+        )
+        yield Playing(set_stage, stack, scenarios[0])
+
+
+def of_kind(record: list[AnyEvent], kind: type[E]) -> list[E]:
+    """The events of one kind, in order."""
+    return [event for event in record if isinstance(event, kind)]
+
+
+def spoken(line: str, speaker: str = Mind().voice) -> bytes:
+    """What a line sounds like, μ-law; by default in the model's voice."""
+    return voice.speak(line, speaker)

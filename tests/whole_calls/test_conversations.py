@@ -1,0 +1,173 @@
+"""Whole calls in English and Hebrew, with the businesses and scenarios that come with the project."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from calls.business import BusinessProfile
+from calls.business_files import load_businesses
+from calls.conversation import in_spoken_order
+from calls.events import (
+    AgentTranscript,
+    CallEnded,
+    CallerTranscript,
+    CallEvent,
+    CallStarted,
+    GreetingFinished,
+    GreetingFirstAudio,
+    TurnFirstAudio,
+    decode_body,
+    encode_body,
+    parse_timestamp,
+)
+from calls.record import CallRecord
+from simulator import voice
+from simulator.model.server import SessionLog
+from simulator.phone.timeline import StepBegan, StreamOver
+from simulator.scenario import CallerStep, Scenario, shipped
+from tests.whole_calls.leftovers import nothing_left
+from tests.whole_calls.playing import HANGS_UP, QUICK, Call, of_kind, playing, scenario, spoken
+
+BUSINESSES = load_businesses(Path(__file__).parents[2] / "businesses")
+
+
+@dataclass
+class Played:
+    """A call that is over."""
+
+    scenario: Scenario
+    profile: BusinessProfile
+    call: Call
+    events: list[CallEvent]
+    record: CallRecord
+    session: SessionLog
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Who said what, in the order it was spoken."""
+        bodies = [event.body for event in in_spoken_order(self.events)]
+        return [
+            ("caller" if isinstance(body, CallerTranscript) else "agent", body.text)
+            for body in bodies
+            if isinstance(body, AgentTranscript | CallerTranscript)
+        ]
+
+
+def shortened(name: str) -> Scenario:
+    """A shipped scenario whose caller leaves after the first answer, and does not wait long before speaking."""
+    whole = shipped(name)
+    says = next(step for step in whole.caller.steps if step.say is not None)
+    steps = (msgspec.structs.replace(says, after_ms=400), HANGS_UP)
+    return msgspec.structs.replace(whole, caller=msgspec.structs.replace(whole.caller, steps=steps))
+
+
+async def play(played: Scenario, folder: Path) -> Played:
+    folder.mkdir()
+    async with playing(folder, played, businesses=BUSINESSES) as on_stage:
+        call = on_stage.call()
+        events = await call.events_when_over()
+        record = await on_stage.stage.deployment.store.get_call(call.sid)
+        profile = BUSINESSES.get(played.business)
+        assert record is not None
+        assert profile is not None
+        return Played(played, profile, call, events, record, await on_stage.model_closed())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Played]]:
+    folder = tmp_path_factory.mktemp("conversations")
+    names = {"English": "hvac", "Hebrew": "garage"}
+    async with nothing_left():
+        calls = await asyncio.gather(*(play(shortened(name), folder / name) for name in names.values()))
+    yield dict(zip(names, calls, strict=True))
+
+
+@pytest.fixture(params=["English", "Hebrew"])
+def played(request: pytest.FixtureRequest, both: dict[str, Played]) -> Played:
+    return both[request.param]
+
+
+def test_the_greeting_is_heard_whole_and_word_for_word(played: Played) -> None:
+    greeting = spoken(played.profile.greeting_text, played.scenario.mind.voice)
+    first = of_kind([event.body for event in played.events], AgentTranscript)[0]
+    assert greeting in played.call.heard
+    assert (first.text, first.interrupted) == (played.profile.greeting_text, False)
+    assert abs(first.heard_ms - voice.duration_ms(greeting)) <= 1
+    assert of_kind([event.body for event in played.events], GreetingFinished)[0].heard_ms == first.heard_ms
+
+
+def test_both_sides_are_on_record_completely_and_in_the_order_they_were_spoken(played: Played) -> None:
+    line = played.scenario.caller.steps[0].say
+    assert line is not None
+    reply = next(reply for reply in played.scenario.mind.replies if reply.hears in line.lower())
+    assert played.lines == [("agent", played.profile.greeting_text), ("caller", line), ("agent", reply.say)]
+
+
+def test_the_caller_hears_the_whole_answer(played: Played) -> None:
+    answer = played.lines[-1][1]
+    assert spoken(answer, played.scenario.mind.voice) in played.call.heard
+
+
+def test_the_answer_has_its_latency_and_so_has_the_greeting(played: Played) -> None:
+    bodies = [event.body for event in played.events]
+    assert len(of_kind(bodies, TurnFirstAudio)) == 1
+    # The simulated model needs this long, and the caller's silence comes on top of it.
+    assert of_kind(bodies, TurnFirstAudio)[0].latency_ms >= QUICK.time_to_first_audio_ms
+    greeting = of_kind(bodies, GreetingFirstAudio)[0]
+    assert greeting.latency_ms >= QUICK.time_to_first_audio_ms
+    assert played.record.greeting_latency_ms == greeting.latency_ms
+
+
+def test_the_events_are_numbered_without_gaps_and_dated_in_order(played: Played) -> None:
+    assert [event.seq for event in played.events] == list(range(1, len(played.events) + 1))
+    assert all(earlier.at <= later.at for earlier, later in pairwise(played.events[1:-1]))
+    assert isinstance(played.events[0].body, CallStarted)
+    assert isinstance(played.events[-1].body, CallEnded)
+
+
+def test_the_call_ends_once_with_what_the_record_adds_up_to(played: Played) -> None:
+    ended = of_kind([event.body for event in played.events], CallEnded)
+    assert len(ended) == 1
+    assert ended[0].reason == "caller_hung_up"
+    assert ended[0].duration_ms > 0
+    assert ended[0].usage["output_audio"] > 0
+    assert played.record.ended
+    assert played.record.owner is None
+
+
+def test_every_event_is_the_same_after_a_round_trip(played: Played) -> None:
+    for event in played.events:
+        assert decode_body(encode_body(event.body)) == event.body
+        flat = msgspec.json.decode(msgspec.json.encode(event.flat()))
+        kind_and_fields = {key: value for key, value in flat.items() if key not in ("type", "call_sid", "seq", "at")}
+        assert decode_body(msgspec.json.encode(kind_and_fields)) == event.body
+        assert (flat["call_sid"], flat["seq"], parse_timestamp(flat["at"])) == (event.call_sid, event.seq, event.at)
+
+
+def test_the_model_s_socket_is_closed_in_order(played: Played) -> None:
+    assert played.session.close_code == 1000
+
+
+def test_twilio_has_nothing_to_complain_about(played: Played) -> None:
+    assert played.call.phone.machine.debugger == []
+    assert [over.by for over in played.call.observed(StreamOver)] == ["carrier"]
+
+
+async def test_three_turns_are_answered_one_by_one(tmp_path: Path) -> None:
+    said = ["Are you open?", "Do you sell tea?", "Where are you?"]
+    answers = {"open": "Yes, we are.", "tea": "Green and black.", "where": "In Oak Street."}
+    steps = [CallerStep(say=line, after_ms=250) for line in said]
+    async with playing(tmp_path, scenario(*steps, HANGS_UP, replies=answers)) as on_stage:
+        call = on_stage.call()
+        events = await call.events_when_over()
+        bodies = [event.body for event in in_spoken_order(events)]
+        texts = [body.text for body in bodies if isinstance(body, AgentTranscript | CallerTranscript)]
+        assert texts == ["Hello.", said[0], "Yes, we are.", said[1], "Green and black.", said[2], "In Oak Street."]
+        assert len(of_kind([event.body for event in events], TurnFirstAudio)) == 3
+        assert len(call.observed(StepBegan)) == 4
