@@ -19,8 +19,8 @@ from simulator.phone.timeline import FirstMedia, StartSent
 from simulator.scenario import Mind
 
 ADDED = Target(statistic="p50", most=15)
-ALONE_ROUNDS = 15
-ALONE_MS = 1000
+ALONE_ROUNDS = 12
+ALONE_MS = 750
 CROWD_ROUNDS = 3
 CROWD_MS = 3000
 """Longer than the dialling lasts, so that all calls are up together."""
@@ -81,12 +81,12 @@ async def measure(ends: FarEnds, who: str, number: NumberOf, calls: int, target:
         (f"{calls} calls, dialled at once", calls, CROWD_ROUNDS, 0.0),
     ):
         for_ms = ALONE_MS if together == 1 else CROWD_MS
+        say(f"{who}, {case}: {rounds} rounds")
         ends.lag.late_ms.clear()
         greetings: list[Greeted] = []
-        for nth in range(rounds):
+        for _ in range(rounds):
             seen = await ends.round([stays_on_the_line(for_ms)] * together, number, spread_s=spread_s)
             greetings += [greeted(call) for call in seen]
-            say(f"{who}, {case}: round {nth + 1} of {rounds}")
         rows += rows_of(who, case, greetings, target)
         rows.append(row("  generator's loop late by", case, ends.lag.late_ms))
     return rows

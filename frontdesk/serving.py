@@ -112,7 +112,7 @@ async def deployed(
                 businesses=directory,
                 store=store,
                 journal=journal,
-                call_control=CallControl(settings.bridge.twilio),
+                call_control=stack.enter_context(CallControl(settings.bridge.twilio)),
                 endings=endings,
                 tools=await stack.enter_async_context(ToolRunner()),
                 metrics=BridgeMetrics(),

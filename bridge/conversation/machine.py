@@ -106,6 +106,7 @@ class Conversation:
                 self._settle()
         elif isinstance(happened, given.StreamAccepted) and self.profile is None:
             # The stream ended while its token was being checked: the call became ours too late.
+            self.profile = happened.profile
             self.outbox.add(wanted.Release(None, {}))
         return self.outbox.drain()
 

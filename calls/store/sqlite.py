@@ -126,6 +126,8 @@ class SqliteStore:
 
     async def _connect(self, mode: str) -> aiosqlite.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        # A failed aiosqlite.connect leaves its worker thread to end on a loop that may be closed by then; a failed try does not.
+        await asyncio.to_thread(_try_to_open, uri)
         connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         try:
             await connection.execute_fetchall("PRAGMA foreign_keys = ON")
@@ -414,3 +416,7 @@ def _changed(record: CallRecord, **changes: object) -> CallRecord:
 
 def _sum(first: Usage, second: Usage) -> Usage:
     return {key: first.get(key, 0) + second.get(key, 0) for key in {**first, **second}}
+
+
+def _try_to_open(uri: str) -> None:
+    sqlite3.connect(uri, uri=True).close()

@@ -39,8 +39,8 @@ QUICK = ModelTiming(
 )
 HANGS_UP = CallerStep(after_ms=400, hang_up=True)
 
-O = TypeVar("O", bound=Observation)
-E = TypeVar("E", bound=EventBody)
+Seen = TypeVar("Seen", bound=Observation)
+Told = TypeVar("Told", bound=EventBody)
 
 
 def business(**changes: Any) -> BusinessProfile:
@@ -106,11 +106,11 @@ class Call:
         """What the caller heard, μ-law, from the moment they dialled."""
         return bytes(self.phone.machine.recording.heard)
 
-    def observed(self, kind: type[O]) -> list[O]:
+    def observed(self, kind: type[Seen]) -> list[Seen]:
         """Everything of one kind the phone has seen so far."""
         return [seen for seen in self.phone.machine.timeline if isinstance(seen, kind)]
 
-    async def sees(self, kind: type[O], matching: Callable[[O], bool] = lambda _: True) -> O:
+    async def sees(self, kind: type[Seen], matching: Callable[[Seen], bool] = lambda _: True) -> Seen:
         """The first observation of that kind, waited for if need be."""
         for seen in self.observed(kind):
             if matching(seen):
@@ -122,7 +122,7 @@ class Call:
         assert isinstance(seen, kind)
         return seen
 
-    def at_first(self, kind: type[O], do: Callable[[], None], matching: Callable[[O], bool] = lambda _: True) -> None:
+    def at_first(self, kind: type[Seen], do: Callable[[], None], matching: Callable[[Seen], bool] = lambda _: True) -> None:
         """Does something in the very moment the phone sees the first of a kind, before anybody else has a turn."""
         self._at.append((lambda seen: isinstance(seen, kind) and matching(seen), do))
 
@@ -136,7 +136,7 @@ class Call:
             # not within the machine's own step
             asyncio.get_running_loop().call_soon(entry[1])
 
-    async def records(self, kind: type[E], matching: Callable[[E], bool] = lambda _: True) -> E:
+    async def records(self, kind: type[Told], matching: Callable[[Told], bool] = lambda _: True) -> Told:
         """The first event of that kind on the call's record, waited for if need be."""
         for event in self._record:
             if isinstance(event.body, kind) and matching(event.body):
@@ -205,7 +205,7 @@ async def playing(
         yield Playing(set_stage, stack, scenarios[0])
 
 
-def of_kind(record: list[AnyEvent], kind: type[E]) -> list[E]:
+def of_kind(record: list[AnyEvent], kind: type[Told]) -> list[Told]:
     """The events of one kind, in order."""
     return [event for event in record if isinstance(event, kind)]
 

@@ -8,7 +8,7 @@ from calls.events import CallerTranscript, CallStarted
 from calls.language import ENGLISH
 from simulator.phone.timeline import Said
 from simulator.scenario import CallerStep
-from tests.whole_calls.playing import HANGS_UP, NUMBER, WITHIN_S, of_kind, playing, scenario, spoken
+from tests.whole_calls.playing import HANGS_UP, NUMBER, of_kind, playing, scenario, spoken
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Whole calls in English and Hebrew, with the businesses and scenarios that come with the project."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,11 +61,23 @@ class Played:
 
 
 def shortened(name: str) -> Scenario:
-    """A shipped scenario whose caller leaves after the first answer, and does not wait long before speaking."""
+    """A shipped scenario: the word into the greeting, the turn with the shortest answer, and the polite end."""
     whole = shipped(name)
-    says = next(step for step in whole.caller.steps if step.say is not None)
-    steps = (msgspec.structs.replace(says, after_ms=400), HANGS_UP)
+    into_greeting, *_, ends, over_goodbye = whole.caller.steps
+    turn = msgspec.structs.replace(answered_turn(whole)[0], when="agent_quiet", after_ms=500)
+    steps = (into_greeting, turn, msgspec.structs.replace(ends, after_ms=500), over_goodbye)
     return msgspec.structs.replace(whole, caller=msgspec.structs.replace(whole.caller, steps=steps))
+
+
+def answered_turn(scenario: Scenario) -> tuple[CallerStep, str]:
+    """The step of the caller that gets the shortest spoken answer, and that answer."""
+    answered = [
+        (step, reply.say)
+        for reply in scenario.mind.replies
+        for step in scenario.caller.steps
+        if reply.say is not None and re.search(reply.hears, step.say or "", re.IGNORECASE)
+    ]
+    return min(answered, key=lambda pair: len(pair[1]))
 
 
 async def play(played: Scenario, folder: Path) -> Played:
@@ -103,18 +116,24 @@ def test_the_greeting_is_heard_whole_and_word_for_word(played: Played) -> None:
 
 
 def test_both_sides_are_on_record_completely_and_in_the_order_they_were_spoken(played: Played) -> None:
-    line = played.scenario.caller.steps[0].say
-    assert line is not None
-    reply = next(reply for reply in played.scenario.mind.replies if reply.hears in line.lower())
-    assert played.lines == [("agent", played.profile.greeting_text), ("caller", line), ("agent", reply.say)]
+    into_greeting, turn, ends, over_goodbye = [step.say for step in played.scenario.caller.steps]
+    assert played.lines == [
+        ("agent", played.profile.greeting_text),
+        ("caller", into_greeting),
+        ("caller", turn),
+        ("agent", answered_turn(played.scenario)[1]),
+        ("caller", ends),
+        ("agent", played.profile.closing_text),
+        ("caller", over_goodbye),
+    ]
 
 
-def test_the_caller_hears_the_whole_answer(played: Played) -> None:
-    answer = played.lines[-1][1]
-    assert spoken(answer, played.scenario.mind.voice) in played.call.heard
+def test_the_caller_hears_the_answer_and_the_goodbye_to_their_last_sample(played: Played) -> None:
+    for line in (answered_turn(played.scenario)[1], played.profile.closing_text):
+        assert spoken(line, played.scenario.mind.voice) in played.call.heard
 
 
-def test_the_answer_has_its_latency_and_so_has_the_greeting(played: Played) -> None:
+def test_the_answered_turn_has_its_latency_and_so_has_the_greeting(played: Played) -> None:
     bodies = [event.body for event in played.events]
     assert len(of_kind(bodies, TurnFirstAudio)) == 1
     # The simulated model needs this long, and the caller's silence comes on top of it.
@@ -134,7 +153,7 @@ def test_the_events_are_numbered_without_gaps_and_dated_in_order(played: Played)
 def test_the_call_ends_once_with_what_the_record_adds_up_to(played: Played) -> None:
     ended = of_kind([event.body for event in played.events], CallEnded)
     assert len(ended) == 1
-    assert ended[0].reason == "caller_hung_up"
+    assert ended[0].reason == "farewell"
     assert ended[0].duration_ms > 0
     assert ended[0].usage["output_audio"] > 0
     assert played.record.ended
