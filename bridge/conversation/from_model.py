@@ -123,6 +123,8 @@ class ModelSide:
 
     def _tool_called(self, item: ev.Item, response_id: str) -> None:
         conversation = self._conversation
+        if item.type == "mcp_call":
+            conversation.tools.called_by_the_api(item.id, item.name or "", item.arguments or "", ok=item.error is None)
         if item.type == "function_call" and item.status in ("completed", None):
             reason = conversation.tools.called(item.call_id or "", item.name or "", item.arguments or "", response_id)
             if reason is not None:

@@ -74,6 +74,7 @@ class Item(msgspec.Struct, frozen=True):
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    error: Any = None
 
 
 class ItemAdded(ModelEvent, frozen=True):

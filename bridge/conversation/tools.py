@@ -85,6 +85,7 @@ class Tools:
         self._calls: dict[str, Call] = {}
         self._profile: BusinessProfile | None = None
         self._http: dict[str, HttpTool] = {}
+        self._seen_mcp: set[str] = set()
 
     def configure(self, profile: BusinessProfile) -> None:
         """The business is known."""
@@ -113,6 +114,13 @@ class Tools:
         else:
             self._answer(call, {"error": f"there is no tool named {name[:100]!r}"}, ok=False)
         return None
+
+    def called_by_the_api(self, item_id: str, name: str, arguments: str, *, ok: bool) -> None:
+        """An MCP call: the API itself has made it, and only the record is told (``response.output_item.done``, ``mcp_call``)."""
+        if item_id not in self._seen_mcp:
+            self._seen_mcp.add(item_id)
+            self._outbox.record(events.ToolCalled(name=name[:100], arguments=arguments[:2000]))
+            self._outbox.record(events.ToolFinished(name=name[:100], ms=0, ok=ok))
 
     def finished(self, call_id: str, output: str, *, ok: bool) -> None:
         """The shell has run a tool. An answer to a call that was given up is dropped."""

@@ -42,7 +42,7 @@ class Twilio:
         """One webhook; its status and body."""
         form = {"AccountSid": ACCOUNT_SID, "CallSid": call_sid, "From": CALLER, "To": NUMBER, "CallStatus": "ringing", **params}
         url = f"{self._origin}{path}"
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} | self._signature(url, form)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | self.signature(url, form)
         async with self._http.post(url, data=urlencode(form), headers=headers) as answer:
             return answer.status, await answer.text()
 
@@ -70,7 +70,7 @@ class Twilio:
     @asynccontextmanager
     async def stream(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator["RawPhone"]:
         """An open media WebSocket, signed unless other headers are given. Raises ``InvalidStatus`` if it is refused."""
-        signed = self._signature(url, {}) if headers is None else headers
+        signed = self.signature(url, {}) if headers is None else headers
         async with connect(url, additional_headers=signed, compression=None, proxy=None, max_size=None) as connection:
             yield RawPhone(connection)
 
@@ -82,10 +82,11 @@ class Twilio:
         except InvalidStatus as refusal:
             return refusal.response.status_code
 
-    def _signature(self, url: str, params: Mapping[str, str]) -> dict[str, str]:
+    def signature(self, url: str, params: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The header for a URL, and the form of a webhook."""
         if self._validator is None:
             return {}
-        return {"X-Twilio-Signature": str(self._validator.compute_signature(url, dict(params)))}
+        return {"X-Twilio-Signature": str(self._validator.compute_signature(url, dict(params or {})))}
 
 
 class RawPhone:

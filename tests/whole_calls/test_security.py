@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
+from calls.bus.memory import Subscription
 from calls.events import CallStarted, GreetingFirstAudio
 from calls.ids import BusinessId, CallSid
 from calls.stream_token import LIFETIME_S, StreamToken, mint
@@ -48,7 +49,8 @@ async def test_a_handshake_that_twilio_did_not_sign_is_refused_and_no_model_is_a
 
 
 async def test_a_webhook_that_twilio_did_not_sign_opens_no_call(tmp_path: Path) -> None:
-    async with playing(tmp_path, scenario()) as on_stage:
+    leaves = scenario(CallerStep(when="agent_speaking", after_ms=60, hang_up=True))
+    async with playing(tmp_path, leaves) as on_stage:
         call = on_stage.call(policies=Policies(forge=True))
         await call.phone.finished()
         assert await on_stage.stage.deployment.store.list_calls() == []
@@ -133,13 +135,13 @@ async def test_a_token_that_is_replayed_at_the_same_moment_is_served_once(tmp_pa
                 return await heard
 
         with opened.deployment.bus.subscribe() as told:
-            greeted = asyncio.create_task(_greeted(told.get))
+            greeted = asyncio.create_task(_greeted(told))
             codes = await asyncio.wait_for(asyncio.gather(play(), play(), play()), WITHIN_S)
             await greeted
         assert sorted(codes) == [1000, 1008, 1008]
         assert len(of_kind(await opened.events(), GreetingFirstAudio)) == 1
 
 
-async def _greeted(next_event) -> None:
-    while not isinstance((await next_event()).body, GreetingFirstAudio):
-        pass
+async def _greeted(told: Subscription) -> None:
+    while not isinstance((await told.get()).body, GreetingFirstAudio):
+        continue

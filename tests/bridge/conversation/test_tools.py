@@ -174,8 +174,11 @@ def test_all_kinds_of_tools_are_declared_in_the_apis_shape() -> None:
 def test_after_an_mcp_call_that_nothing_was_said_about_the_model_is_asked_to_go_on() -> None:
     line = asked()
     creates = line.creates
-    line.response_done(output=[{"id": "m1", "type": "mcp_call", "name": "find_slot", "arguments": "{}"}])
+    call = {"id": "m1", "type": "mcp_call", "name": "find_slot", "arguments": "{}"}
+    line.model({"type": "response.output_item.done", "response_id": line.current_response, "item": call})
+    line.response_done(output=[call])
     assert line.creates == creates + 1
+    assert line.kinds[-2:] == ["tool.called", "tool.finished"]
     assert line.phase is Phase.CONVERSING
 
 

@@ -1,0 +1,86 @@
+"""The environment: defaults, and one plain sentence for what cannot be used."""
+
+import pytest
+
+from frontdesk.settings import SettingsError, is_loopback, read_settings
+
+LEAST = {"OPENAI_API_KEY": "k", "TWILIO_AUTH_TOKEN": "t"}
+
+
+def test_the_least_that_is_needed_gives_the_documented_defaults() -> None:
+    settings = read_settings(LEAST)
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
+    assert settings.store == "sqlite:frontdesk.db"
+    assert str(settings.businesses) == "businesses"
+    assert settings.bridge.model.address_of(None) == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+    assert settings.bridge.stream_origin == "ws://127.0.0.1:8000"
+    assert settings.bridge.twilio.api_url == "https://api.twilio.com"
+    assert settings.bridge.verify_twilio
+    assert settings.bridge.drain_s == 110
+
+
+def test_every_process_has_a_name_and_a_token_secret_of_its_own() -> None:
+    one, other = read_settings(LEAST), read_settings(LEAST)
+    assert one.bridge.owner != other.bridge.owner
+    assert one.bridge.stream_token_secret != other.bridge.stream_token_secret
+    assert read_settings({**LEAST, "STREAM_TOKEN_SECRET": "s"}).bridge.stream_token_secret == "s"
+
+
+@pytest.mark.parametrize(
+    ("public", "stream", "origin"),
+    [
+        ("https://phone.example.com", "", "wss://phone.example.com"),
+        ("https://phone.example.com/", "", "wss://phone.example.com"),
+        ("https://example.com/phone", "", "wss://example.com/phone"),
+        ("https://hooks.example.com", "wss://media.example.com/", "wss://media.example.com"),
+        ("http://127.0.0.1:9", "ws://localhost:8", "ws://localhost:8"),
+    ],
+)
+def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, stream: str, origin: str) -> None:
+    assert read_settings({**LEAST, "PUBLIC_URL": public, "STREAM_URL": stream}).bridge.stream_origin == origin
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is not set"),
+        ({"TWILIO_AUTH_TOKEN": ""}, "TWILIO_AUTH_TOKEN is not set"),
+        ({"PORT": "eight"}, "PORT=eight is not a whole number"),
+        ({"PORT": "70000"}, "PORT=70000 is not between"),
+        ({"HOST": "0.0.0.0"}, "PUBLIC_URL is not set"),
+        ({"PUBLIC_URL": "phone.example.com"}, "is not an https address"),
+        ({"PUBLIC_URL": "http://phone.example.com"}, "is not an https address"),
+        ({"PUBLIC_URL": "https://phone.example.com?x=1"}, "is not an https address"),
+        ({"STREAM_URL": "https://media.example.com"}, "is not a wss address"),
+        ({"STREAM_URL": "ws://media.example.com"}, "is not a wss address"),
+        ({"OPENAI_REALTIME_URL": "http://127.0.0.1"}, "is not a wss address"),
+        ({"FRONTDESK_VERIFY_TWILIO": "maybe"}, "neither on nor off"),
+        ({"FRONTDESK_VERIFY_TWILIO": "off", "HOST": "0.0.0.0", "PUBLIC_URL": "https://x.example"}, "for this machine only"),
+        ({"FRONTDESK_MAX_CALLS": "0"}, "FRONTDESK_MAX_CALLS=0 is not between"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_sentence_that_names_it(environ: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        read_settings({**LEAST, **environ})
+
+
+def test_unsigned_requests_are_accepted_on_loopback_only_and_then_no_token_is_needed() -> None:
+    settings = read_settings({"OPENAI_API_KEY": "k", "FRONTDESK_VERIFY_TWILIO": "off"})
+    assert not settings.bridge.verify_twilio
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("x.y", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_told_from_what_others_reach(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
