@@ -24,11 +24,8 @@ FRONTDESK = Path(sys.executable).with_name("frontdesk")
 
 def frontdesk(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **environ, "COLUMNS": "160"}
-    command = (
-        [str(FRONTDESK), *arguments]
-        if FRONTDESK.exists()
-        else [sys.executable, "-c", "from frontdesk.cli import main; main()", *arguments]
-    )
+    start = [str(FRONTDESK)] if FRONTDESK.exists() else [sys.executable, "-c", "from frontdesk.cli import main; main()"]
+    command = [*start, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
 

@@ -71,16 +71,8 @@ def test_unsigned_requests_are_accepted_on_loopback_only_and_then_no_token_is_ne
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("x.y", False),
-        ("", False),
-    ],
+    [(host, True) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost")]
+    + [(host, False) for host in ("0.0.0.0", "x.y", "")],
 )
 def test_loopback_is_told_from_what_others_reach(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
