@@ -1,6 +1,7 @@
 """The two far ends in this process, and calls through whatever stands between them in another."""
 
 import asyncio
+import gc
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -86,6 +87,8 @@ class FarEnds:
             Lost: a call was never answered by the model, or did not end in time.
         """
         before = len(self.model.sessions)
+        gc.collect()  # between rounds, so that none stops both far ends in the middle of one
+        gc.freeze()
         voice.prepare([(step.say, caller.voice) for caller in callers for step in caller.steps if step.say is not None])
         calls: list[RunningCall] = []
         for index, caller in enumerate(callers):

@@ -6,6 +6,7 @@ relay (benchmarks/floor.py), once opening the model's socket at `start` and once
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from benchmarks import options as command_line
 from benchmarks import processes, shops
 from benchmarks.bench import FarEnds, Lost, NumberOf, Seen, far_ends, relayed_by, scratch, served_by, stays_on_the_line
 from benchmarks.figures import Row, Target, row, say, show, write_json
+from benchmarks.lag import Load
 from benchmarks.options import Options
 from benchmarks.readings import first_deltas, times_of
 from simulator.phone.timeline import FirstMedia, StartSent
@@ -62,16 +64,16 @@ def greeted(call: Seen) -> Greeted:
     )
 
 
-def rows_of(who: str, case: str, greetings: Sequence[Greeted], target: Target | None) -> list[Row]:
+def rows_of(who: str, case: str, greetings: Sequence[Greeted], target: Target | None, note: str) -> list[Row]:
     """The figure, and the two parts it consists of."""
     return [
-        row(f"{who}: added", case, [one.added_ms for one in greetings], target),
+        row(f"{who}: added", case, [one.added_ms for one in greetings], target, note),
         row("  start → response.create", case, [one.asking_ms for one in greetings]),
         row("  first delta → first media", case, [one.passing_ms for one in greetings]),
     ]
 
 
-async def measure(ends: FarEnds, who: str, number: NumberOf, calls: int, target: Target | None) -> list[Row]:
+async def measure(ends: FarEnds, who: str, pid: int, number: NumberOf, calls: int, target: Target | None) -> list[Row]:
     """One call at a time, then the crowd, dialling one after the other and all at once."""
     await ends.round([stays_on_the_line(ALONE_MS)], number)  # the first call of a process imports and compiles
     rows: list[Row] = []
@@ -83,11 +85,14 @@ async def measure(ends: FarEnds, who: str, number: NumberOf, calls: int, target:
         for_ms = ALONE_MS if together == 1 else CROWD_MS
         say(f"{who}, {case}: {rounds} rounds")
         ends.lag.late_ms.clear()
+        load, began_s = Load(pid), time.monotonic()
         greetings: list[Greeted] = []
         for _ in range(rounds):
             seen = await ends.round([stays_on_the_line(for_ms)] * together, number, spread_s=spread_s)
             greetings += [greeted(call) for call in seen]
-        rows += rows_of(who, case, greetings, target)
+        lasted_s = time.monotonic() - began_s
+        note = f"processor: {load.program_s / lasted_s:.0%} of a core, others {load.others_s / lasted_s:.0%}"
+        rows += rows_of(who, case, greetings, target, note)
         rows.append(row("  generator's loop late by", case, ends.lag.late_ms))
     return rows
 
@@ -98,11 +103,11 @@ async def run(options: Options) -> list[Row]:
         shops.open_shops(folder / "shops", options.calls)
         async with far_ends(options.seed) as ends:
             ends.plays(Mind())
-            async with processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url) as url:
-                rows = await measure(ends, "bridge", served_by(url), options.calls, ADDED)
+            async with processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url) as program:
+                rows = await measure(ends, "bridge", program.pid, served_by(program.url), options.calls, ADDED)
             for who, early in (("relay, model at start", False), ("relay, model at handshake", True)):
-                async with processes.floor(folder, ends.model.url, early=early) as url:
-                    rows += await measure(ends, who, relayed_by(url), options.calls, None)
+                async with processes.floor(folder, ends.model.url, early=early) as program:
+                    rows += await measure(ends, who, program.pid, relayed_by(program.url), options.calls, None)
     return rows
 
 

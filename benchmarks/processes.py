@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -14,13 +15,22 @@ READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is measured."""
+
+    url: str
+    """Where it listens."""
+    pid: int
+
+
 class NotReady(Exception):
     """The program did not come up; ``str()`` shows the end of its log."""
 
 
 @asynccontextmanager
-async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str) -> AsyncIterator[str]:
-    """``frontdesk serve`` with a store of its own in ``folder``; yields where it listens.
+async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str) -> AsyncIterator[Program]:
+    """``frontdesk serve`` with a store of its own in ``folder``.
 
     Raises:
         NotReady: it did not come up.
@@ -40,21 +50,21 @@ async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str
         "FRONTDESK_DRAIN_S": "0",
     }
     command = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
-    async with _running(command, environ, folder / "bridge.log", port):
-        yield f"http://127.0.0.1:{port}"
+    async with _running(command, environ, folder / "bridge.log", port) as pid:
+        yield Program(f"http://127.0.0.1:{port}", pid)
 
 
 @asynccontextmanager
-async def floor(folder: Path, model_url: str, *, early: bool) -> AsyncIterator[str]:
-    """The relay of ``benchmarks/floor.py``; yields where it listens. Raises :class:`NotReady`."""
+async def floor(folder: Path, model_url: str, *, early: bool) -> AsyncIterator[Program]:
+    """The relay of ``benchmarks/floor.py``. Raises :class:`NotReady`."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.floor", str(port), model_url, *(["--early"] if early else [])]
-    async with _running(command, {}, folder / "floor.log", port):
-        yield f"http://127.0.0.1:{port}"
+    async with _running(command, {}, folder / "floor.log", port) as pid:
+        yield Program(f"http://127.0.0.1:{port}", pid)
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], environ: dict[str, str], log: Path, port: int) -> AsyncIterator[None]:
+async def _running(command: Sequence[str], environ: dict[str, str], log: Path, port: int) -> AsyncIterator[int]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     with log.open("ab") as log_file:
         process = await asyncio.create_subprocess_exec(
@@ -62,7 +72,7 @@ async def _running(command: Sequence[str], environ: dict[str, str], log: Path, p
         )
         try:
             await _until_answering(process, port, log)
-            yield
+            yield process.pid
         finally:
             await _stop(process)
 

@@ -39,7 +39,7 @@ class CallControl:
         if self._client is None:
             return False
         try:
-            async with asyncio.timeout(WITHIN_S + 0.5):
+            async with asyncio.timeout(WITHIN_S):
                 return await asyncio.to_thread(self._complete, self._client, call_sid)
         except TimeoutError:
             log.warning("twilio.complete_failed", call_sid=call_sid, why="timeout")

@@ -1,6 +1,7 @@
 """``frontdesk serve``."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -54,6 +55,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     async with deployed(settings, listener) as deployment:
+        # A full collection stops every call; without all that start-up made, and nothing frees, it takes 15 ms instead of 60.
+        gc.collect()
+        gc.freeze()
         log.info(
             "serve.ready",
             listening=deployment.url,

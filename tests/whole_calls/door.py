@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+from calls.bus.memory import Subscription
 from calls.business_files import BusinessDirectory
-from calls.events import AnyEvent
+from calls.events import AnyEvent, CallEnded
 from calls.ids import CallSid
 from frontdesk.serving import Deployment, deployed, listen
 from frontdesk.settings import DEFAULT_MODEL, Settings
@@ -27,14 +28,23 @@ NOBODY = "http://127.0.0.1:1"
 class Door:
     """The deployment, the model behind it, and Twilio in front."""
 
-    def __init__(self, deployment: Deployment, model: ModelServer, twilio: Twilio) -> None:
+    def __init__(self, deployment: Deployment, model: ModelServer, twilio: Twilio, told: Subscription) -> None:
         self.deployment = deployment
         self.model = model
         self.twilio = twilio
+        self._told = told
 
     async def events(self, call_sid: str = CALL_SID) -> list[AnyEvent]:
         """What is stored of a call."""
         return [event.body for event in await self.deployment.store.events(CallSid(call_sid))]
+
+    async def over(self, call_sid: str = CALL_SID) -> list[AnyEvent]:
+        """What is stored of a call, once its end is on record."""
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                event = await self._told.get()
+                if event.call_sid == call_sid and isinstance(event.body, CallEnded):
+                    return await self.events(call_sid)
 
     async def sessions_when_closed(self) -> list[SessionLog]:
         """The logs of all model sessions there were, once their sockets are gone."""
@@ -72,4 +82,5 @@ async def door(folder: Path, *, max_calls: int = 100, greeting: str = "Hello.") 
             deployed(settings, listener, businesses=BusinessDirectory([shop])) as deployment,
             twilio_at(deployment.url, AUTH_TOKEN) as twilio,
         ):
-            yield Door(deployment, model, twilio)
+            with deployment.bus.subscribe() as told:
+                yield Door(deployment, model, twilio, told)

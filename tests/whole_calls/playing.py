@@ -122,6 +122,10 @@ class Call:
         assert isinstance(seen, kind)
         return seen
 
+    async def sees_more(self, kind: type[Seen], than: int) -> None:
+        """Returns once the phone has seen more than so many of a kind."""
+        await self.sees(kind, lambda _: len(self.observed(kind)) > than)
+
     def at_first(self, kind: type[Seen], do: Callable[[], None], matching: Callable[[Seen], bool] = lambda _: True) -> None:
         """Does something in the very moment the phone sees the first of a kind, before anybody else has a turn."""
         self._at.append((lambda seen: isinstance(seen, kind) and matching(seen), do))

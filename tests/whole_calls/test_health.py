@@ -65,8 +65,7 @@ async def whole_call(opened: Door, during: "list[str]") -> list[AnyEvent]:
         await phone.stops(CALL_SID)
         await phone.is_left()
     await opened.twilio.hangs_up(CALL_SID)
-    await ready_again(opened)
-    return await opened.events()
+    return await opened.over()
 
 
 async def greeted(phone: RawPhone) -> None:
@@ -79,6 +78,7 @@ async def test_the_metrics_tell_what_happened(tmp_path: Path) -> None:
         during: list[str] = []
         events = await whole_call(opened, during)
         assert await opened.twilio.refused((await opened.twilio.rings(OTHER_SID)).url, {}) == 403
+        await opened.sessions_when_closed()
         status, page = await opened.twilio.get("/metrics")
         assert status == 200
         assert metric(during[0], "frontdesk_live_calls") == 1

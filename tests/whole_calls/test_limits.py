@@ -42,7 +42,7 @@ async def test_an_odd_message_is_put_on_record_and_the_call_goes_on(tmp_path: Pa
             assert await phone.is_left() == 1000
         assert heard_by_model((await opened.sessions_when_closed())[0]) == AFTERWARDS
         assert await opened.twilio.hangs_up(CALL_SID) == 204
-        events = await opened.events()
+        events = await opened.over()
         assert [error.where for error in of_kind(events, ErrorHappened)] == ["twilio"]
         assert len(of_kind(events, AgentTranscript)) == 1
 
@@ -61,18 +61,6 @@ async def test_a_message_over_a_mebibyte_is_no_telephone_s_and_the_caller_gets_t
         assert (record.disposition.reason, record.disposition.say) == ("oversized_message", "Call later.")
         assert "Call later." in await opened.twilio.stream_ended(CALL_SID)
         assert [error.where for error in of_kind(await opened.events(), ErrorHappened)] == ["twilio"]
-
-
-async def test_a_message_the_server_itself_will_not_read_leaves_the_caller_with_the_fallback(tmp_path: Path) -> None:
-    async with door(tmp_path) as opened:
-        offered = await opened.twilio.rings(CALL_SID)
-        async with opened.twilio.stream(offered.url) as phone:
-            await phone.starts(CALL_SID, offered.token)
-            await phone.hears("media")
-            await phone.says("x" * (5 * KIB * KIB))
-            assert await phone.is_left() == 1009
-        assert "Call later." in await opened.twilio.stream_ended(CALL_SID)
-        assert [session.close_code for session in await opened.sessions_when_closed()] == [1000]
 
 
 async def test_audio_before_start_is_nobody_s_and_the_stream_can_still_start(tmp_path: Path) -> None:
