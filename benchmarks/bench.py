@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.lag import LoopLag
-from benchmarks.processes import ACCOUNT_SID, AUTH_TOKEN
+from benchmarks.figures import percentile
+from benchmarks.lag import Load, LoopLag
+from benchmarks.processes import ACCOUNT_SID, AUTH_TOKEN, Program
 from benchmarks.shops import CLOSING, GREETING, number_of, shop_of
 from simulator import voice
 from simulator.ears import Ears
@@ -28,6 +30,9 @@ NO_SPREAD = 0.0
 FINISHED_WITHIN_S = 60.0
 SETTLE_S = 0.3
 """Between two rounds, for sockets to close."""
+DISTURBED = 0.25
+"""Of one core, used by neither the program nor the far ends."""
+TRIES = 4
 
 NumberOf = Callable[[int], Number]
 """How the nth call's number is set up."""
@@ -58,6 +63,35 @@ class Lost(Exception):
     """A call that could not be measured; ``str()`` says why."""
 
 
+@dataclass(slots=True)
+class Rounds:
+    """What was measured, and what it was measured under."""
+
+    calls: list[Seen] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
+    """How late the generator's loop was."""
+    program_s: float = 0.0
+    others_s: float = 0.0
+    lasted_s: float = 0.0
+    repeated: int = 0
+
+    def add(self, calls: Sequence[Seen], late_ms: Sequence[float], *, program_s: float, others_s: float, lasted_s: float) -> None:
+        """One round more."""
+        self.calls += calls
+        self.late_ms += late_ms
+        self.program_s, self.others_s = self.program_s + program_s, self.others_s + others_s
+        self.lasted_s += lasted_s
+
+    @property
+    def conditions(self) -> str:
+        """For people."""
+        text = (
+            f"generator's loop late by {percentile(self.late_ms, 0.95):.1f} ms (p95), {max(self.late_ms):.1f} ms (max); "
+            f"of a core, program {self.program_s / self.lasted_s:.0%}, others {self.others_s / self.lasted_s:.0%}"
+        )
+        return f"{text}; {self.repeated} disturbed rounds measured again" if self.repeated else text
+
+
 class FarEnds:
     """A simulated phone company and a simulated model. ``plan`` may be exchanged between rounds."""
 
@@ -78,6 +112,22 @@ class FarEnds:
         voice.prepare([(line, mind.voice) for line in [*lines, mind.otherwise, GREETING, CLOSING]])
         self.plan = SessionPlan(mind=mind, ears=ears, timing=timing)
 
+    async def rounds(self, count: int, program: Program, round_of: Callable[[int], Awaitable[list[Seen]]]) -> Rounds:
+        """Measures so many rounds. One in which others kept the processors busy is measured again, a few times at most: it says more
+        about them than about the program. Whatever its figures are."""
+        done = Rounds()
+        for nth in range(count):
+            for attempt in range(TRIES):
+                self.lag.late_ms.clear()
+                load, began_s = Load(program.pid), time.monotonic()
+                seen = await round_of(nth)
+                lasted_s = time.monotonic() - began_s
+                if load.others_s <= DISTURBED * lasted_s or attempt == TRIES - 1:
+                    break
+                done.repeated += 1
+            done.add(seen, self.lag.late_ms, program_s=load.program_s, others_s=load.others_s, lasted_s=lasted_s)
+        return done
+
     async def round(
         self, callers: Sequence[Caller], number: NumberOf, *, spread_s: float = NO_SPREAD, policies: Sequence[Policies] = ()
     ) -> list[Seen]:
@@ -86,15 +136,14 @@ class FarEnds:
         Raises:
             Lost: a call was never answered by the model, or did not end in time.
         """
-        before = len(self.model.sessions)
         gc.collect()  # between rounds, so that none stops both far ends in the middle of one
         gc.freeze()
+        before = len(self.model.sessions)
         voice.prepare([(step.say, caller.voice) for caller in callers for step in caller.steps if step.say is not None])
         calls: list[RunningCall] = []
         for index, caller in enumerate(callers):
-            scenario = Scenario(name="bench", title="bench", business=shop_of(index), to=number_of(index), caller=caller)
             chosen = policies[index] if policies else Policies()
-            calls.append(self.cloud.place_call(scenario, number(index), policies=chosen))
+            calls.append(self.cloud.place_call(_scenario(index, caller), number(index), policies=chosen))
             if spread_s:
                 await asyncio.sleep(spread_s / len(callers))
         try:
@@ -105,6 +154,10 @@ class FarEnds:
         await asyncio.sleep(SETTLE_S)
         sessions = {log.model: log for log in self.model.sessions[before:]}
         return [_seen(call, sessions.get(shop_of(index))) for index, call in enumerate(calls)]
+
+
+def _scenario(index: int, caller: Caller) -> Scenario:
+    return Scenario(name="bench", title="bench", business=shop_of(index), to=number_of(index), caller=caller)
 
 
 def _seen(call: RunningCall, session: SessionLog | None) -> Seen:

@@ -7,6 +7,7 @@ from math import ceil
 from pathlib import Path
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -79,18 +80,22 @@ def row(figure: str, case: str, values: Sequence[float], target: Target | None =
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
-    """Prints a table on stdout."""
-    table = Table(title=title, title_justify="left")
-    for name in ("figure", "case"):
-        table.add_column(name, overflow="fold")
-    for name in ("n", "min ms", "p50 ms", "p95 ms", "max ms"):
+    """Prints a table on stdout; a row's note stands under it."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("figure, ms", no_wrap=True)
+    table.add_column("case", no_wrap=True)
+    for name in ("n", "min", "p50", "p95", "max"):
         table.add_column(name, justify="right")
-    for name in ("target ms", "", "note"):
-        table.add_column(name, overflow="fold")
+    table.add_column("target", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for line in rows:
         shown = [f"{value:.1f}" for value in (line.min, line.p50, line.p95, line.max)]
-        table.add_row(line.figure, line.case, str(line.n), *shown, str(line.target or ""), line.verdict, line.note)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_COLUMNS).print(table)
+        table.add_row(line.figure, line.case, str(line.n), *shown, str(line.target or ""), line.verdict)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_COLUMNS)
+    console.print(table)
+    for line in rows:
+        if line.note:
+            console.print(f"{line.figure.strip()}, {line.case}: {line.note}", highlight=False, markup=False)
 
 
 def write_json(path: Path, facts: dict[str, object], rows: Sequence[Row]) -> None:

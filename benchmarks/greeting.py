@@ -6,16 +6,14 @@ relay (benchmarks/floor.py), once opening the model's socket at `start` and once
 """
 
 import asyncio
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import options as command_line
 from benchmarks import processes, shops
-from benchmarks.bench import FarEnds, Lost, NumberOf, Seen, far_ends, relayed_by, scratch, served_by, stays_on_the_line
+from benchmarks.bench import FarEnds, Lost, NumberOf, Rounds, Seen, far_ends, relayed_by, scratch, served_by, stays_on_the_line
 from benchmarks.figures import Row, Target, row, say, show, write_json
-from benchmarks.lag import Load
 from benchmarks.options import Options
+from benchmarks.processes import Program
 from benchmarks.readings import first_deltas, times_of
 from simulator.phone.timeline import FirstMedia, StartSent
 from simulator.scenario import Mind
@@ -64,36 +62,29 @@ def greeted(call: Seen) -> Greeted:
     )
 
 
-def rows_of(who: str, case: str, greetings: Sequence[Greeted], target: Target | None, note: str) -> list[Row]:
+def rows_of(who: str, case: str, rounds: Rounds, target: Target | None) -> list[Row]:
     """The figure, and the two parts it consists of."""
+    greetings = [greeted(call) for call in rounds.calls]
     return [
-        row(f"{who}: added", case, [one.added_ms for one in greetings], target, note),
+        row(f"{who}: added", case, [one.added_ms for one in greetings], target, rounds.conditions),
         row("  start → response.create", case, [one.asking_ms for one in greetings]),
         row("  first delta → first media", case, [one.passing_ms for one in greetings]),
     ]
 
 
-async def measure(ends: FarEnds, who: str, pid: int, number: NumberOf, calls: int, target: Target | None) -> list[Row]:
+async def measure(ends: FarEnds, who: str, program: Program, number: NumberOf, calls: int, target: Target | None) -> list[Row]:
     """One call at a time, then the crowd, dialling one after the other and all at once."""
     await ends.round([stays_on_the_line(ALONE_MS)], number)  # the first call of a process imports and compiles
     rows: list[Row] = []
     for case, together, rounds, spread_s in (
         ("1 call", 1, ALONE_ROUNDS, 0.0),
-        (f"{calls} calls, dialled within {SPREAD_S:g} s", calls, CROWD_ROUNDS, SPREAD_S),
-        (f"{calls} calls, dialled at once", calls, CROWD_ROUNDS, 0.0),
+        (f"{calls} calls within {SPREAD_S:g} s", calls, CROWD_ROUNDS, SPREAD_S),
+        (f"{calls} calls at once", calls, CROWD_ROUNDS, 0.0),
     ):
-        for_ms = ALONE_MS if together == 1 else CROWD_MS
         say(f"{who}, {case}: {rounds} rounds")
-        ends.lag.late_ms.clear()
-        load, began_s = Load(pid), time.monotonic()
-        greetings: list[Greeted] = []
-        for _ in range(rounds):
-            seen = await ends.round([stays_on_the_line(for_ms)] * together, number, spread_s=spread_s)
-            greetings += [greeted(call) for call in seen]
-        lasted_s = time.monotonic() - began_s
-        note = f"processor: {load.program_s / lasted_s:.0%} of a core, others {load.others_s / lasted_s:.0%}"
-        rows += rows_of(who, case, greetings, target, note)
-        rows.append(row("  generator's loop late by", case, ends.lag.late_ms))
+        callers = [stays_on_the_line(ALONE_MS if together == 1 else CROWD_MS)] * together
+        done = await ends.rounds(rounds, program, lambda _, c=callers, s=spread_s: ends.round(c, number, spread_s=s))
+        rows += rows_of(who, case, done, target)
     return rows
 
 
@@ -104,10 +95,10 @@ async def run(options: Options) -> list[Row]:
         async with far_ends(options.seed) as ends:
             ends.plays(Mind())
             async with processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url) as program:
-                rows = await measure(ends, "bridge", program.pid, served_by(program.url), options.calls, ADDED)
+                rows = await measure(ends, "bridge", program, served_by(program.url), options.calls, ADDED)
             for who, early in (("relay, model at start", False), ("relay, model at handshake", True)):
                 async with processes.floor(folder, ends.model.url, early=early) as program:
-                    rows += await measure(ends, who, program.pid, relayed_by(program.url), options.calls, None)
+                    rows += await measure(ends, who, program, relayed_by(program.url), options.calls, None)
     return rows
 
 

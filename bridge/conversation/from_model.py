@@ -29,6 +29,7 @@ class ModelSide:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._held: list[ev.ModelEvent] = []
+        self._last_frame: str | bytes = b""
         self.connected: events.ModelConnected | None = None
         """Kept until the call is ours and has a record to put it on."""
         self._react: dict[type[ev.ModelEvent], Callable[[Any], None]] = {
@@ -54,13 +55,19 @@ class ModelSide:
     def take(self, given: ModelFrame) -> None:
         """One event. A model that was given up is not listened to any more; until it has confirmed the session, and with it the
         audio formats, nothing it says is acted on."""
-        if self._conversation.model_is_gone:
+        if self._conversation.model_is_gone or self._is_repeated(given.frame):
             return
         event = ev.read(given.frame)
         if self._conversation.session_is_confirmed or isinstance(event, _BEFORE_CONFIRMATION):
             self._react[type(event)](event)
         elif len(self._held) < MAX_HELD_EVENTS:
             self._held.append(event)
+
+    def _is_repeated(self, frame: str | bytes) -> bool:
+        """Whether an event came twice in a row. Each has an id of its own, so the same bytes are the same event."""
+        repeated = frame == self._last_frame and (b'"event_id"' in frame if isinstance(frame, bytes) else '"event_id"' in frame)
+        self._last_frame = frame
+        return repeated
 
     def session_confirmed(self) -> None:
         """What the model did before it confirmed the session is taken in now, in order."""
@@ -113,8 +120,6 @@ class ModelSide:
         conversation.ending.response_over(response)
         if not response.has_audio and status != "cancelled" and not response.is_dead and response.purpose is not Purpose.CLOSING:
             self._came_to_nothing(response, event.response.failure)
-        elif response.purpose is Purpose.GREETING:
-            conversation.greeting.response_is_done = True
 
     def _called_tools(self, response: ev.ResponseRef) -> bool:
         """Whether the model waits for us to go on: after function calls, and after an MCP call that nothing was said about."""

@@ -1,8 +1,9 @@
 """The greeting: the first generated segment of a call, heard whole.
 
 While it lasts nothing the caller does can stop it, and nothing they say is lost. It is over when its transcript is done *and* its
-response is done *and* its last mark has come back; a lost mark is covered by the ledger's own deadline. A turn the caller
-finished meanwhile is answered once the greeting is over, if it was substantial: "hello?" is not, since the greeting answers it.
+last mark has come back; a lost mark is covered by the ledger's own deadline. Audio of it that still comes after that is
+protected like the rest. A turn the caller finished meanwhile is answered once the greeting is over, if it was substantial:
+"hello?" is not, since the greeting answers it.
 """
 
 from math import inf
@@ -15,34 +16,27 @@ class Greeting:
     """How far the greeting has come, and what the caller said over it."""
 
     def __init__(self) -> None:
-        self.requested = False
         self.first_audio_ms: float | None = None
+        self.items: list[str] = []
+        """The conversation items it consists of."""
         self.text_is_done = False
-        self.response_is_done = False
+        self.has_late_audio = False
+        """Audio of it came after it had counted as over, and is still being played."""
         self.has_substantial_turn = False
 
-    @property
-    def audio_is_complete(self) -> bool:
-        """Whether all there is of the greeting has been sent to the phone."""
-        return self.text_is_done and self.response_is_done
-
     def is_over(self, *, audible: bool) -> bool:
-        """Whether the caller has heard it to its end. ``audible``: something of it is still being played.
-
-        With the transcript or the response's end missing, the playback's own deadline (its length and two seconds) ends it:
-        by then ``audible`` is false although marks are outstanding or the model went quiet.
-        """
-        return self.first_audio_ms is not None and self.audio_is_complete and not audible
+        """Whether the caller has heard it to its end. ``audible``: something of it is still being played, its mark not back."""
+        return self.first_audio_ms is not None and self.text_is_done and not audible
 
     def gives_up_at_ms(self, playback_over_by_ms: float, last_audio_ms: float, lost_mark_ms: float) -> float:
-        """When it counts as over although the model never said that it was.
+        """When it counts as over although its transcript was never done.
 
         Args:
             playback_over_by_ms: the ledger's deadline for what has been sent; ``inf`` if all of that was confirmed.
             last_audio_ms: when the latest audio was sent.
             lost_mark_ms: the grace on top of it.
         """
-        if self.first_audio_ms is None or self.audio_is_complete:
+        if self.first_audio_ms is None or self.text_is_done:
             return inf
         return playback_over_by_ms if playback_over_by_ms != inf else last_audio_ms + lost_mark_ms
 

@@ -71,7 +71,6 @@ class Conversation:
         self.tools_await_reply = False
         """A response that called tools is done; once all of them are answered the model speaks again."""
         self._deadlines: dict[str, float] = {}
-        self._greeting_items: list[str] = []
         self._began_ms: float | None = None
         self._twilio = TwilioSide(self)
         self._model = ModelSide(self)
@@ -156,7 +155,7 @@ class Conversation:
         loudness_rms = rms(audio)
         self.clocks.media(self.now_ms)
         self.ear.hear(payload, audio, loudness_rms)
-        armed = self.phase is Phase.CONVERSING and self.voice.is_audible()
+        armed = self.phase is Phase.CONVERSING and self.voice.is_audible() and not self.greeting.has_late_audio
         return self.interruption.hear(loudness_rms, len(audio), armed=armed)
 
     def session_confirmed(self) -> None:
@@ -167,8 +166,9 @@ class Conversation:
 
     def greeting_heard(self, item_id: str) -> None:
         """Audio of the greeting went out."""
-        if item_id not in self._greeting_items:
-            self._greeting_items.append(item_id)
+        if item_id not in self.greeting.items:
+            self.greeting.items.append(item_id)
+        self.greeting.has_late_audio = self.phase is not Phase.GREETING
         if self.greeting.first_audio_ms is None and self.start_received_ms is not None:
             self.greeting.first_audio_ms = self.now_ms
             latency_ms = round(self.now_ms - self.start_received_ms)
@@ -177,7 +177,7 @@ class Conversation:
     def greeting_cut_short(self) -> None:
         """The greeting's phase ends by something else: what was heard of it goes on the record."""
         if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
-            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
 
     def lose_model(self, reason: str) -> None:
         """The model's session is over: the caller is told, then gets the business's fallback."""
@@ -327,11 +327,12 @@ class Conversation:
 
     def _finish_greeting(self) -> None:
         if self.phase is not Phase.GREETING:
+            self.greeting.has_late_audio = self.greeting.has_late_audio and self.voice.is_audible()
             return
         is_over = self.greeting.is_over(audible=self.voice.is_audible())
         if not is_over and self.now_ms < self._greeting_gives_up_ms():
             return
-        self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self._greeting_items)))
+        self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
         self.move(Trigger.GREETING_FINISHED)
         if self.greeting.has_substantial_turn and not self.ear.turns.caller_is_speaking:
             self.voice.responses.want(Wish(Purpose.REPLY))

@@ -196,12 +196,13 @@ async def playing(
     faults: Faults = NO_FAULTS,
     businesses: BusinessDirectory | None = None,
     signed: bool = True,
+    seed: int = 0,
 ) -> AsyncIterator[Playing]:
     """The stage for these scenarios; records are kept in ``folder``."""
     directory = businesses or BusinessDirectory([profile or business()])
     for each in scenarios:
         prepare_voices(each, directory)
-    plan = plan_for(*scenarios, timing=timing, faults=faults)
+    plan = plan_for(*scenarios, timing=timing, faults=faults, seed=seed)
     async with AsyncExitStack() as stack:
         set_stage = await stack.enter_async_context(
             stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed)

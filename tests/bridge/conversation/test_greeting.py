@@ -107,18 +107,38 @@ def test_latency_is_counted_from_start_to_the_first_audio_sent() -> None:
     assert line.events_of(events.GreetingFirstAudio) == [events.GreetingFirstAudio(latency_ms=550)]
 
 
-def test_the_greeting_is_over_when_its_text_its_response_and_its_last_mark_are_in() -> None:
+def test_the_greeting_is_over_when_its_text_and_its_last_mark_are_in() -> None:
     line = Line().requested()
     line.session_updated()
     line.begin_speaking()
     line.audio(600, deltas=2)
-    line.text_done("Hello.")
     line.wait(600)
     line.echo_marks()
-    assert line.phase is Phase.GREETING  # the response may hold more audio
-    line.response_done()
+    assert line.phase is Phase.GREETING  # its text is not done, so there may be more
+    line.text_done("Hello.")
     assert line.phase is Phase.CONVERSING
     assert line.events_of(events.GreetingFinished) == [events.GreetingFinished(heard_ms=600)]
+
+
+def test_audio_of_the_greeting_that_comes_after_its_end_is_not_cut_either() -> None:
+    line = Line().requested()
+    line.session_updated()
+    line.begin_speaking()
+    line.text_done("Hello there.")  # ahead of its audio
+    line.audio(400)
+    line.wait(400)
+    line.echo_marks()
+    assert line.phase is Phase.CONVERSING
+    line.audio(2000)
+    line.loud(600)
+    assert line.events_of(events.BargeInTriggered) == []
+    line.response_done()
+    line.play(2000)
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 3000)
+    line.speak("Yes?", 3000)
+    line.loud(300)
+    assert len(line.events_of(events.BargeInCut)) == 1
 
 
 def test_the_greeting_waits_for_its_last_mark() -> None:
