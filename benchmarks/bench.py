@@ -112,15 +112,15 @@ class FarEnds:
         voice.prepare([(line, mind.voice) for line in [*lines, mind.otherwise, GREETING, CLOSING]])
         self.plan = SessionPlan(mind=mind, ears=ears, timing=timing)
 
-    async def rounds(self, count: int, program: Program, round_of: Callable[[int], Awaitable[list[Seen]]]) -> Rounds:
+    async def rounds(self, count: int, program: Program, one_round: Callable[[], Awaitable[list[Seen]]]) -> Rounds:
         """Measures so many rounds. One in which others kept the processors busy is measured again, a few times at most: it says more
         about them than about the program. Whatever its figures are."""
         done = Rounds()
-        for nth in range(count):
+        for _ in range(count):
             for attempt in range(TRIES):
                 self.lag.late_ms.clear()
                 load, began_s = Load(program.pid), time.monotonic()
-                seen = await round_of(nth)
+                seen = await one_round()
                 lasted_s = time.monotonic() - began_s
                 if load.others_s <= DISTURBED * lasted_s or attempt == TRIES - 1:
                     break
@@ -129,9 +129,16 @@ class FarEnds:
         return done
 
     async def round(
-        self, callers: Sequence[Caller], number: NumberOf, *, spread_s: float = NO_SPREAD, policies: Sequence[Policies] = ()
+        self,
+        callers: Sequence[Caller],
+        number: NumberOf,
+        *,
+        spread_s: float = NO_SPREAD,
+        policies: Sequence[Policies] = (),
+        first_shop: int = 0,
     ) -> list[Seen]:
-        """All these callers at once, or one after the other within ``spread_s``; returns when all of it is over.
+        """All these callers at once, or one after the other within ``spread_s``, each at a shop of their own from ``first_shop`` on;
+        returns when all of it is over.
 
         Raises:
             Lost: a call was never answered by the model, or did not end in time.
@@ -141,8 +148,8 @@ class FarEnds:
         before = len(self.model.sessions)
         voice.prepare([(step.say, caller.voice) for caller in callers for step in caller.steps if step.say is not None])
         calls: list[RunningCall] = []
-        for index, caller in enumerate(callers):
-            chosen = policies[index] if policies else Policies()
+        for index, caller in enumerate(callers, first_shop):
+            chosen = policies[index - first_shop] if policies else Policies()
             calls.append(self.cloud.place_call(_scenario(index, caller), number(index), policies=chosen))
             if spread_s:
                 await asyncio.sleep(spread_s / len(callers))
@@ -153,7 +160,7 @@ class FarEnds:
             raise Lost(f"a call was not over after {FINISHED_WITHIN_S:.0f} s") from None
         await asyncio.sleep(SETTLE_S)
         sessions = {log.model: log for log in self.model.sessions[before:]}
-        return [_seen(call, sessions.get(shop_of(index))) for index, call in enumerate(calls)]
+        return [_seen(call, sessions.get(shop_of(index))) for index, call in enumerate(calls, first_shop)]
 
 
 def _scenario(index: int, caller: Caller) -> Scenario:

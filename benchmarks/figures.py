@@ -58,6 +58,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return "met" if self.target.is_met_by(self) else "missed"
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is right or wrong, counted."""
+
+    case: str
+    what: str
+    good: int
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """``met`` if all are right; none at all are not."""
+        return "met" if self.n and self.good == self.n else "missed"
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least ``share`` (0 to 1) of the values do not exceed: a value that was measured.
 
@@ -91,17 +105,36 @@ def show(title: str, rows: Sequence[Row]) -> None:
     for line in rows:
         shown = [f"{value:.1f}" for value in (line.min, line.p50, line.p95, line.max)]
         table.add_row(line.figure, line.case, str(line.n), *shown, str(line.target or ""), line.verdict)
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_COLUMNS)
+    console = _console()
     console.print(table)
     for line in rows:
         if line.note:
             console.print(f"{line.figure.strip()}, {line.case}: {line.note}", highlight=False, markup=False)
 
 
-def write_json(path: Path, facts: dict[str, object], rows: Sequence[Row]) -> None:
-    """Writes the rows, and what they were measured with. Raises ``OSError``."""
-    lines = [msgspec.to_builtins(line) | {"verdict": line.verdict} for line in rows]
-    path.write_text(json.dumps(facts | {"rows": lines}, indent=2) + "\n", encoding="utf-8")
+def show_checks(title: str, checks: Sequence[Check]) -> None:
+    """Prints a table on stdout."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("case", "what", "right", ""):
+        table.add_column(name, no_wrap=True)
+    for line in checks:
+        table.add_row(line.case, line.what, f"{line.good} of {line.n}", line.verdict)
+    _console().print(table)
+
+
+def write_json(path: Path, facts: dict[str, object], rows: Sequence[Row], checks: Sequence[Check] = ()) -> None:
+    """Writes the figures, and what they were measured with. Raises ``OSError``."""
+    judged = {name: [_judged(line) for line in lines] for name, lines in (("rows", rows), ("checks", checks))}
+    path.write_text(json.dumps({**facts, **judged}, indent=2) + "\n", encoding="utf-8")
+
+
+def _judged(line: Row | Check) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(line)
+    return plain | {"verdict": line.verdict}
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_COLUMNS)
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ relay (benchmarks/floor.py), once opening the model's socket at `start` and once
 """
 
 import asyncio
+from functools import partial
 from dataclasses import dataclass
 
 from benchmarks import options as command_line
@@ -72,7 +73,9 @@ def rows_of(who: str, case: str, rounds: Rounds, target: Target | None) -> list[
     ]
 
 
-async def measure(ends: FarEnds, who: str, program: Program, number: NumberOf, calls: int, target: Target | None) -> list[Row]:
+async def measure(
+    ends: FarEnds, who: str, program: Program, number: NumberOf, *, calls: int, target: Target | None = None
+) -> list[Row]:
     """One call at a time, then the crowd, dialling one after the other and all at once."""
     await ends.round([stays_on_the_line(ALONE_MS)], number)  # the first call of a process imports and compiles
     rows: list[Row] = []
@@ -83,7 +86,7 @@ async def measure(ends: FarEnds, who: str, program: Program, number: NumberOf, c
     ):
         say(f"{who}, {case}: {rounds} rounds")
         callers = [stays_on_the_line(ALONE_MS if together == 1 else CROWD_MS)] * together
-        done = await ends.rounds(rounds, program, lambda _, c=callers, s=spread_s: ends.round(c, number, spread_s=s))
+        done = await ends.rounds(rounds, program, partial(ends.round, callers, number, spread_s=spread_s))
         rows += rows_of(who, case, done, target)
     return rows
 
@@ -95,17 +98,20 @@ async def run(options: Options) -> list[Row]:
         async with far_ends(options.seed) as ends:
             ends.plays(Mind())
             async with processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url) as program:
-                rows = await measure(ends, "bridge", program, served_by(program.url), options.calls, ADDED)
+                rows = await measure(ends, "bridge", program, served_by(program.url), calls=options.calls, target=ADDED)
             for who, early in (("relay, model at start", False), ("relay, model at handshake", True)):
                 async with processes.floor(folder, ends.model.url, early=early) as program:
-                    rows += await measure(ends, who, program, relayed_by(program.url), options.calls, None)
+                    rows += await measure(ends, who, program, relayed_by(program.url), calls=options.calls)
     return rows
 
 
 def main() -> None:
     """The command."""
     options = command_line.read(__doc__)
-    rows = asyncio.run(run(options))
+    try:
+        rows = asyncio.run(run(options))
+    except (Lost, processes.NotReady) as error:
+        raise SystemExit(f"benchmark: {error}") from None
     show(TITLE, rows)
     if options.json is not None:
         write_json(options.json, command_line.facts(options), rows)

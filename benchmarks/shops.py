@@ -24,7 +24,7 @@ grace_ms = {grace_ms}
 [tools]
 builtin = ["get_current_time"]
 """
-HOLD_MS, GRACE_MS = 180, 120
+QUICK_FROM = 500
 GREETING = "Hi, this is the bench, how can I help you?"
 CLOSING = "Thank you for calling, goodbye."
 
@@ -39,9 +39,11 @@ def number_of(index: int) -> str:
     return f"+1500556{index:04}"
 
 
-def open_shops(folder: Path, count: int, *, hold_ms: int = HOLD_MS, grace_ms: int = GRACE_MS) -> None:
-    """Writes the business files. Raises ``OSError``."""
+def open_shops(folder: Path, count: int) -> None:
+    """Writes the files of the first ``count`` businesses, which have the default gate, and of as many from ``QUICK_FROM`` on, whose
+    gate is so quick that it can cut before a mark has come back. Raises ``OSError``."""
     folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        text = TEXT.format(shop=shop_of(index), number=number_of(index), hold_ms=hold_ms, grace_ms=grace_ms)
-        (folder / f"{shop_of(index)}.toml").write_text(text, encoding="utf-8")
+    for first, hold_ms, grace_ms in ((0, 180, 120), (QUICK_FROM, 40, 40)):
+        for index in range(first, first + count):
+            text = TEXT.format(shop=shop_of(index), number=number_of(index), hold_ms=hold_ms, grace_ms=grace_ms)
+            (folder / f"{shop_of(index)}.toml").write_text(text, encoding="utf-8")

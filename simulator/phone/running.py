@@ -125,6 +125,7 @@ class RunningCall:
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ms: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests: dict[int, asyncio.Task[None]] = {}
         self._socket: _Socket | None = None
@@ -247,9 +248,10 @@ class RunningCall:
     def _set_timer(self) -> None:
         wake_at_ms = self.machine.wake_at_ms
         if self._timer is not None:
-            if wake_at_ms is not None and self._timer.when() == wake_at_ms / 1000:
+            if wake_at_ms == self._timer_at_ms:  # uvloop's handles of times gone by do not know their own
                 return
             self._timer.cancel()
+        self._timer_at_ms = wake_at_ms
         self._timer = None if wake_at_ms is None else self._loop.call_at(wake_at_ms / 1000, self._poll)
 
     async def _request(self, request: HttpRequest) -> None:

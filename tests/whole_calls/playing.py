@@ -16,6 +16,7 @@ from calls.business import BusinessProfile
 from calls.business_files import BusinessDirectory
 from calls.events import AnyEvent, CallEnded, CallEvent, EventBody
 from calls.ids import CallSid
+from calls.store.base import CallStore
 from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, stage
 from simulator import voice
 from simulator.ears import Ears
@@ -23,8 +24,10 @@ from simulator.model.faults import Faults
 from simulator.model.server import SessionLog, SessionPlan
 from simulator.model.timing import ModelTiming
 from simulator.phone.policies import Policies
+from simulator.phone.running import RunningCall
 from simulator.phone.timeline import Observation
-from simulator.scenario import Caller, CallerStep, Mind, Reply, Scenario
+from simulator.scenario import Caller as ScriptedCaller
+from simulator.scenario import CallerStep, Mind, Reply, Scenario
 
 WITHIN_S = 30.0
 """Far beyond any call here: a condition that has not come by then never will."""
@@ -69,7 +72,7 @@ def scenario(
         title=name,
         business="corner-shop",
         to=to,
-        caller=Caller(from_=caller, steps=steps, gives_up_after_s=25),
+        caller=ScriptedCaller(from_=caller, steps=steps, gives_up_after_s=25),
         mind=Mind(replies=tuple(Reply(hears=hears, say=say) for hears, say in (replies or {}).items()), otherwise="Sorry?"),
     )
 
@@ -85,13 +88,10 @@ def plan_for(
     return lambda nth: SessionPlan(mind=mind, ears=ears, timing=timing, faults=faults, seed=seed + nth)
 
 
-class Call:
-    """A call being played: the phone's side as it is seen, the record as it is written."""
+class Caller:
+    """A call as its phone sees it."""
 
-    def __init__(self, place: Callable[[Callable[[Observation], None]], Any], told: Subscription, stage: Stage) -> None:
-        self._stage = stage
-        self._told = told
-        self._record: list[CallEvent] = []
+    def __init__(self, place: Callable[[Callable[[Observation], None]], RunningCall]) -> None:
         self._waiting: list[tuple[Callable[[Observation], bool], asyncio.Future[Observation]]] = []
         self._at: list[tuple[Callable[[Observation], bool], Callable[[], None]]] = []
         self.phone = place(self._observed)
@@ -118,17 +118,23 @@ class Call:
         future: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
         self._waiting.append((lambda seen: isinstance(seen, kind) and matching(seen), future))
         async with asyncio.timeout(WITHIN_S):
-            seen = await future
-        assert isinstance(seen, kind)
-        return seen
+            found = await future
+        assert isinstance(found, kind)
+        return found
 
-    async def sees_more(self, kind: type[Seen], than: int) -> None:
-        """Returns once the phone has seen more than so many of a kind."""
-        await self.sees(kind, lambda _: len(self.observed(kind)) > than)
+    async def sees_one_more(self, kind: type[Seen]) -> Seen:
+        """The next observation of that kind."""
+        seen_before = len(self.observed(kind))
+        return await self.sees(kind, lambda _: len(self.observed(kind)) > seen_before)
 
     def at_first(self, kind: type[Seen], do: Callable[[], None], matching: Callable[[Seen], bool] = lambda _: True) -> None:
         """Does something in the very moment the phone sees the first of a kind, before anybody else has a turn."""
         self._at.append((lambda seen: isinstance(seen, kind) and matching(seen), do))
+
+    async def is_over(self) -> None:
+        """Returns once the phone is done with the call."""
+        async with asyncio.timeout(WITHIN_S):
+            await self.phone.finished()
 
     def _observed(self, seen: Observation) -> None:
         for matching, future in self._waiting:
@@ -139,6 +145,18 @@ class Call:
             self._at.remove(entry)
             # not within the machine's own step
             asyncio.get_running_loop().call_soon(entry[1])
+
+
+class Call(Caller):
+    """A call being played on a stage: the phone's side as it is seen, the record as it is written."""
+
+    def __init__(
+        self, place: Callable[[Callable[[Observation], None]], RunningCall], told: Subscription, store: CallStore
+    ) -> None:
+        super().__init__(place)
+        self._told = told
+        self._store = store
+        self._record: list[CallEvent] = []
 
     async def records(self, kind: type[Told], matching: Callable[[Told], bool] = lambda _: True) -> Told:
         """The first event of that kind on the call's record, waited for if need be."""
@@ -159,10 +177,9 @@ class Call:
 
     async def events_when_over(self) -> list[CallEvent]:
         """The same, numbered and dated."""
-        async with asyncio.timeout(WITHIN_S):
-            await self.phone.finished()
+        await self.is_over()
         await self.records(CallEnded)
-        return await self._stage.deployment.store.events(self.sid)
+        return await self._store.events(self.sid)
 
 
 class Playing:
@@ -177,7 +194,8 @@ class Playing:
         """A caller dials."""
         told = self._stack.enter_context(self.stage.deployment.bus.subscribe())
         played = scenario or self._first
-        return Call(lambda observe: self.stage.place_call(played, policies=policies, observe=observe), told, self.stage)
+        store = self.stage.deployment.store
+        return Call(lambda observe: self.stage.place_call(played, policies=policies, observe=observe), told, store)
 
     async def model_closed(self, nth: int = 0) -> SessionLog:
         """The nth session's log, once its socket is gone."""

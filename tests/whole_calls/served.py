@@ -53,27 +53,25 @@ class Balancer:
         assert task is not None
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
-        with suppress(OSError, asyncio.CancelledError):
+        try:
             port = await asyncio.shield(self._port)
             behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
-            async with asyncio.TaskGroup() as both_ways:
-                both_ways.create_task(_copy(reader, behind_writer))
-                both_ways.create_task(_copy(behind_reader, writer))
-        writer.transport.abort()
+            try:
+                await asyncio.gather(_copy(reader, behind_writer), _copy(behind_reader, writer))
+            finally:
+                behind_writer.transport.abort()
+        except (OSError, asyncio.CancelledError):
+            return  # the process has gone meanwhile, or the test is over
+        finally:
+            writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """To the end of the stream; a connection that breaks on one side is broken on the other."""
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
-    except OSError:
-        writer.transport.abort()
-    except asyncio.CancelledError:
-        writer.transport.abort()
-        raise
+    """To the end of the stream, which is passed on, too. Raises ``OSError`` if a connection breaks."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
 
 
 class Process:

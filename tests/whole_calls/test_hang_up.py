@@ -96,8 +96,7 @@ async def test_a_stream_that_dies_leaves_the_caller_with_the_business_s_fallback
         call = on_stage.call()
         if steps:
             await call.sees(StepOver)
-            before = len(call.observed(MediaReceived))
-            await call.sees_more(MediaReceived, before)
+            await call.sees_one_more(MediaReceived)
         else:
             await call.sees(FirstMedia)
         call.phone.drop_stream()
@@ -122,7 +121,7 @@ async def test_a_server_that_shuts_down_leaves_its_live_calls_in_order(tmp_path:
     async with playing(tmp_path, scenario(ASKS, replies={"tea": LONG})) as on_stage:
         call = on_stage.call()
         await call.sees(StepOver)
-        await call.sees_more(MediaReceived, len(call.observed(MediaReceived)))
+        await call.sees_one_more(MediaReceived)
     assert [over.by for over in call.observed(StreamOver)] == ["server"]
     assert [session.close_code for session in on_stage.stage.model.sessions] == [1000]
     store = SqliteStore(tmp_path / "calls.db")
@@ -140,7 +139,7 @@ async def test_a_rest_update_from_outside_is_not_a_hang_up(tmp_path: Path) -> No
     async with playing(tmp_path, scenario(ASKS, replies={"tea": LONG})) as on_stage:
         call = on_stage.call()
         await call.sees(StepOver)
-        await call.sees_more(MediaReceived, len(call.observed(MediaReceived)))
+        await call.sees_one_more(MediaReceived)
         call.phone.rest_update(twiml="<Response><Say>This is the desk.</Say><Hangup/></Response>")
         record = await call.over()
         await check_ended_once(on_stage, call, record)
