@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-PLAIN_COLUMNS = 140
+PLAIN_COLUMNS = 160
 """How wide a table is where there is no terminal to ask."""
 
 
@@ -19,7 +19,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a distribution should be like; both bounds hold for the value of ``statistic``."""
 
     statistic: str
-    """``p50``, ``min``, or ``span``: every value between the bounds."""
+    """``min``, ``p50``, ``max``, or ``span``: every value between the bounds."""
     least: float | None = None
     most: float | None = None
 

@@ -6,8 +6,8 @@ relay (benchmarks/floor.py), once opening the model's socket at `start` and once
 """
 
 import asyncio
-from functools import partial
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks import options as command_line
 from benchmarks import processes, shops

@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator import g711
 from simulator.model.server import SentAudio
-from simulator.phone.timeline import ClearReceived, MediaReceived, Observation
+from simulator.phone.timeline import ClearReceived, MarkEchoed, MediaReceived, Observation
 
 LOUD_AMPLITUDE = 200
 """On the 16-bit scale; a silent line stays below 20."""
@@ -63,10 +63,13 @@ class ItemOnPhone:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A ``clear`` that dropped audio: when it came, and what had been heard of each item that was dropped, in playing order."""
+    """A ``clear`` that dropped audio."""
 
+    began_ms: float
+    """When the first audio of the item that was audible came."""
     at_ms: float
     heard_ms: Mapping[str, float]
+    """What had been heard of each item that was dropped, in playing order."""
 
 
 def runs_of(timeline: Iterable[Observation]) -> list[Run]:
@@ -126,11 +129,17 @@ def cuts_of(runs: Sequence[Run], items: Sequence[Sequence[ItemOnPhone]]) -> list
     for run, of_run in zip(runs, items, strict=True):
         if run.cleared_ms is None:
             continue
-        heard = {item.item_id: item.heard_ms(run.cleared_ms) for item in of_run}
-        unheard = {item.item_id: heard[item.item_id] for item in of_run if heard[item.item_id] < item.sent_ms}
-        if unheard:
-            cuts.append(Cut(run.cleared_ms, unheard))
+        dropped = [item for item in of_run if item.heard_ms(run.cleared_ms) < item.sent_ms]
+        if dropped:
+            heard = {item.item_id: item.heard_ms(run.cleared_ms) for item in dropped}
+            cuts.append(Cut(dropped[0].pieces[0].received_ms, run.cleared_ms, heard))
     return cuts
+
+
+def confirmations(timeline: Iterable[Observation], cut: Cut) -> int:
+    """How many marks of audio that was played went back between the first audio of what was cut and the cut."""
+    marks = [seen for seen in timeline if isinstance(seen, MarkEchoed) and seen.why == "played"]
+    return sum(cut.began_ms < mark.at_ms < cut.at_ms for mark in marks)
 
 
 def truncates_of(received: Sequence[tuple[float, Mapping[str, Any]]]) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ from benchmarks.shops import QUICK_FROM
 from simulator.model.timing import ModelTiming
 from simulator.scenario import Caller, CallerStep, Mind, Reply, ToolCall
 
-ASKS = CallerStep(after_ms=300, say="Could you tell me more about it, please?")
+ASKS = CallerStep(after_ms=500, say="Could you tell me more about it, please?")
 HANGS_UP = CallerStep(when="previous", after_ms=300, hang_up=True)
 LONG = "We can send a technician tomorrow at nine, who will look at the furnace and tell you what has to be done."
 """5.4 s."""
@@ -18,6 +18,8 @@ LONGER = (
 )
 """8.3 s."""
 SHORT = "Of course. What would you like to know?"
+WHOLE = "I can tell you all about it"
+"""Without a pause that a caller might take for its end."""
 BURST = ModelTiming(realtime_factor=10_000)
 SLOW = ModelTiming(realtime_factor=1.3)
 QUICK = ModelTiming(realtime_factor=50, time_to_first_audio_ms=250)
@@ -40,6 +42,8 @@ class Trace:
     """Items waiting behind the one that is cut."""
     cancels: int | None = 0
     """How many `response.cancel` are right; ``None``: that depends on the moment."""
+    before_mark: bool = False
+    """The cut comes before Twilio has confirmed any audio of the item."""
     reaction: str = "noise"
     """``noise``: from the first loud sample to `clear` is what the gate says; ``speech``: speech has gaps; ``none``: it was loud
     before there was anything to cut."""
@@ -80,6 +84,7 @@ TRACES = (
         says=_says(LONG),
         steps=lambda c: (ASKS, CallerStep(when="previous", after_ms=c.randrange(940, 1000, 20), noise_ms=500)),
         first_shop=QUICK_FROM,
+        before_mark=True,
         cancels=None,
         reaction="none",
     ),
@@ -89,7 +94,7 @@ TRACES = (
     Trace(name="generated, 4 s still playing", says=_says(LONGER), steps=lambda c: (ASKS, noise(3400, c))),
     Trace(
         name="second reply, cut at 300 ms",
-        says=_says(SHORT, LONG),
+        says=_says(WHOLE, LONG),
         steps=lambda c: (ASKS, ASKS, CallerStep(when="agent_speaking", after_ms=c.randrange(0, 60, 20), noise_ms=500)),
         cancels=None,
     ),

@@ -60,7 +60,7 @@ class Endings:
         elif report is not None:
             await self.call_over(call_sid, report.status, report.duration_ms)
         else:
-            self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
+            self._wait(call_sid, over_at)
 
     async def call_over(self, call_sid: CallSid, status: str, duration_ms: int | None) -> None:
         """Twilio reports the end of a call that is owned, but not served by this process: its owner is gone."""
@@ -73,8 +73,8 @@ class Endings:
             await self._end(call_sid, _reason(status, record), duration_ms)
 
     async def sweep(self) -> None:
-        """Ends the calls that an earlier process left behind: those whose stream was over when it went, and those older than Twilio
-        lets any call be. Call it once, at start."""
+        """Ends the calls that an earlier process left behind: those whose stream was over when it went, unless Twilio now asks what
+        comes next, and those older than Twilio lets any call be. Call it once, at start."""
         now = datetime.now(UTC)
         try:
             left = await self._store.list_calls(limit=1000, live=True)
@@ -82,10 +82,10 @@ class Endings:
             log.error("calls.not_swept", why=str(error))
             return
         for record in left:
-            asked = record.action_requested_at is not None
-            is_over = record.owner is None and record.released_at is not None and not asked
-            if is_over or now - datetime.fromisoformat(record.started_at) > LONGEST_CALL:
-                await self._end(record.call_sid, _reason("completed", record) if is_over else "lost")
+            if now - datetime.fromisoformat(record.started_at) > LONGEST_CALL:
+                await self._end(record.call_sid, "lost")
+            elif record.owner is None and record.released_at is not None and record.action_requested_at is None:
+                self._wait(record.call_sid, datetime.fromisoformat(record.released_at))
 
     async def close(self) -> None:
         """Stops waiting; calls that were waited for are ended by Twilio's report, or by whoever looks at the store next."""
@@ -93,6 +93,9 @@ class Endings:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _wait(self, call_sid: CallSid, over_at: datetime) -> None:
+        self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
 
     async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime) -> None:
         try:

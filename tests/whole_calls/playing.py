@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from calls.bus.memory import Subscription
 from calls.business import BusinessProfile
@@ -31,6 +32,7 @@ from simulator.scenario import CallerStep, Mind, Reply, Scenario
 
 WITHIN_S = 30.0
 """Far beyond any call here: a condition that has not come by then never will."""
+SAMPLES_PER_MS = 8
 NUMBER = "+15005550006"
 CALLER = "+15005550100"
 HUMAN = "+15005550010"
@@ -105,6 +107,14 @@ class Caller:
     def heard(self) -> bytes:
         """What the caller heard, μ-law, from the moment they dialled."""
         return bytes(self.phone.machine.recording.heard)
+
+    def heard_ms(self, line: bytes) -> float:
+        """How much of a line's beginning the caller really heard."""
+        begins = self.heard.find(line[: 100 * SAMPLES_PER_MS])
+        assert begins >= 0, "not even its beginning"
+        heard = np.frombuffer(self.heard[begins : begins + len(line)], np.uint8)
+        same = heard == np.frombuffer(line[: len(heard)], np.uint8)
+        return float(len(same) if same.all() else np.argmin(same)) / SAMPLES_PER_MS
 
     def observed(self, kind: type[Seen]) -> list[Seen]:
         """Everything of one kind the phone has seen so far."""

@@ -111,15 +111,6 @@ def cut(request: pytest.FixtureRequest, played: dict[str, Played]) -> Played:
     return played[request.param]
 
 
-def played_ms(heard: bytes, line: bytes) -> float:
-    """How much of a line's beginning the caller really heard."""
-    begins = heard.find(line[: 100 * SAMPLES_PER_MS])
-    assert begins >= 0
-    heard_of_it = np.frombuffer(heard[begins : begins + len(line)], np.uint8)
-    same = heard_of_it == np.frombuffer(line[: len(heard_of_it)], np.uint8)
-    return float(np.argmin(same) if not same.all() else len(same)) / SAMPLES_PER_MS
-
-
 def first_loud_ms(call: Call, step: int) -> float:
     """When the first loud sample of a step of the caller was spoken: the beginning of its first loud frame."""
     began_ms = next(began.at_ms for began in call.observed(StepBegan) if began.index == step)
@@ -142,7 +133,7 @@ def test_the_ai_is_silenced_by_the_rule_of_the_house(cut: Played) -> None:
 
 
 def test_the_model_s_memory_ends_where_the_caller_s_hearing_did(cut: Played) -> None:
-    really_heard_ms = played_ms(cut.call.heard, spoken(REPLY))
+    really_heard_ms = cut.call.heard_ms(spoken(REPLY))
     (truncate,) = cut.sent("conversation.item.truncate")
     (event,) = of_kind(cut.record, BargeInCut)
     assert really_heard_ms < len(spoken(REPLY)) / SAMPLES_PER_MS - 500

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from calls.business import BusinessProfile
-from calls.business_files import load_businesses
+from calls.business_files import BusinessDirectory, load_businesses
 from calls.conversation import in_spoken_order
 from calls.events import (
     AgentTranscript,
@@ -33,9 +33,13 @@ from simulator.model.server import SessionLog
 from simulator.phone.timeline import StepBegan, StreamOver
 from simulator.scenario import CallerStep, Scenario, shipped
 from tests.whole_calls.leftovers import nothing_left
-from tests.whole_calls.playing import HANGS_UP, QUICK, Call, of_kind, playing, scenario, spoken
+from tests.whole_calls.playing import GREETING, HANGS_UP, QUICK, Call, business, of_kind, playing, scenario, spoken
 
 BUSINESSES = load_businesses(Path(__file__).parents[2] / "businesses")
+
+
+TURNS = {"Are you open?": "Yes, we are.", "Do you sell tea?": "Green and black.", "Where are you?": "In Oak Street."}
+THREE_TURNS = scenario(*(CallerStep(say=line, after_ms=250) for line in TURNS), HANGS_UP, replies=TURNS)
 
 
 @dataclass
@@ -80,30 +84,33 @@ def answered_turn(scenario: Scenario) -> tuple[CallerStep, str]:
     return min(answered, key=lambda pair: len(pair[1]))
 
 
-async def play(played: Scenario, folder: Path) -> Played:
-    folder.mkdir()
-    async with playing(folder, played, businesses=BUSINESSES) as on_stage:
+async def play(played: Scenario, businesses: BusinessDirectory, folder: Path) -> Played:
+    async with playing(folder, played, businesses=businesses) as on_stage:
         call = on_stage.call()
         events = await call.events_when_over()
         record = await on_stage.stage.deployment.store.get_call(call.sid)
-        profile = BUSINESSES.get(played.business)
+        profile = businesses.get(played.business)
         assert record is not None
         assert profile is not None
         return Played(played, profile, call, events, record, await on_stage.model_closed())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Played]]:
-    folder = tmp_path_factory.mktemp("conversations")
-    names = {"English": "hvac", "Hebrew": "garage"}
+async def played_calls(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Played]]:
+    shop = BusinessDirectory([business()])
+    cast = {
+        "English": (shortened("hvac"), BUSINESSES),
+        "Hebrew": (shortened("garage"), BUSINESSES),
+        "three turns": (THREE_TURNS, shop),
+    }
     async with nothing_left():
-        calls = await asyncio.gather(*(play(shortened(name), folder / name) for name in names.values()))
-    yield dict(zip(names, calls, strict=True))
+        calls = await asyncio.gather(*(play(*part, tmp_path_factory.mktemp("calls")) for part in cast.values()))
+    yield dict(zip(cast, calls, strict=True))
 
 
 @pytest.fixture(params=["English", "Hebrew"])
-def played(request: pytest.FixtureRequest, both: dict[str, Played]) -> Played:
-    return both[request.param]
+def played(request: pytest.FixtureRequest, played_calls: dict[str, Played]) -> Played:
+    return played_calls[request.param]
 
 
 def test_the_greeting_is_heard_whole_and_word_for_word(played: Played) -> None:
@@ -178,15 +185,11 @@ def test_twilio_has_nothing_to_complain_about(played: Played) -> None:
     assert [over.by for over in played.call.observed(StreamOver)] == ["carrier"]
 
 
-async def test_three_turns_are_answered_one_by_one(tmp_path: Path) -> None:
-    said = ["Are you open?", "Do you sell tea?", "Where are you?"]
-    answers = {"open": "Yes, we are.", "tea": "Green and black.", "where": "In Oak Street."}
-    steps = [CallerStep(say=line, after_ms=250) for line in said]
-    async with playing(tmp_path, scenario(*steps, HANGS_UP, replies=answers)) as on_stage:
-        call = on_stage.call()
-        events = await call.events_when_over()
-        bodies = [event.body for event in in_spoken_order(events)]
-        texts = [body.text for body in bodies if isinstance(body, AgentTranscript | CallerTranscript)]
-        assert texts == ["Hello.", said[0], "Yes, we are.", said[1], "Green and black.", said[2], "In Oak Street."]
-        assert len(of_kind([event.body for event in events], TurnFirstAudio)) == 3
-        assert len(call.observed(StepBegan)) == 4
+def test_three_turns_are_answered_one_by_one(played_calls: dict[str, Played]) -> None:
+    played = played_calls["three turns"]
+    expected = [("agent", GREETING)]
+    for question, answer in TURNS.items():
+        expected += [("caller", question), ("agent", answer)]
+    assert played.lines == expected
+    assert len(of_kind([event.body for event in played.events], TurnFirstAudio)) == len(TURNS)
+    assert len(played.call.observed(StepBegan)) == len(TURNS) + 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def signature(url: str, auth_token: str = AUTH_TOKEN) -> dict[str, str]:
     return {"X-Twilio-Signature": str(RequestValidator(auth_token).compute_signature(url, {}))}
 
 
-FORGERIES = {
+FORGERIES: dict[str, Callable[[str], dict[str, str]]] = {
     "unsigned": lambda url: {},
     "signed with another account's token": lambda url: signature(url, "f" * 32),
     "signed for another path": lambda url: signature(url.replace("corner-shop", "other-shop")),
