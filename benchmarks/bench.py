@@ -5,7 +5,7 @@ import gc
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,9 +30,10 @@ NO_SPREAD = 0.0
 FINISHED_WITHIN_S = 60.0
 SETTLE_S = 0.3
 """Between two rounds, for sockets to close."""
-DISTURBED = 0.25
+DISTURBED = 0.1
 """Of one core, used by neither the program nor the far ends."""
 TRIES = 4
+QUIET_FOR_S, QUIET_WITHIN_S = 0.5, 15.0
 
 NumberOf = Callable[[int], Number]
 """How the nth call's number is set up."""
@@ -113,11 +114,12 @@ class FarEnds:
         self.plan = SessionPlan(mind=mind, ears=ears, timing=timing)
 
     async def rounds(self, count: int, program: Program, one_round: Callable[[], Awaitable[list[Seen]]]) -> Rounds:
-        """Measures so many rounds. One in which others kept the processors busy is measured again, a few times at most: it says more
-        about them than about the program. Whatever its figures are."""
+        """Measures so many rounds. Each waits for a quiet machine, and one in which others kept the processors busy is
+        measured again, a few times at most and whatever its figures are: it says more about them than about the program."""
         done = Rounds()
         for _ in range(count):
             for attempt in range(TRIES):
+                await _quiet(program)
                 self.lag.late_ms.clear()
                 load, began_s = Load(program.pid), time.monotonic()
                 seen = await one_round()
@@ -161,6 +163,17 @@ class FarEnds:
         await asyncio.sleep(SETTLE_S)
         sessions = {log.model: log for log in self.model.sessions[before:]}
         return [_seen(call, sessions.get(shop_of(index))) for index, call in enumerate(calls, first_shop)]
+
+
+async def _quiet(program: Program) -> None:
+    """Waits until nobody else is busy, but not for ever."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_WITHIN_S):
+            while True:
+                load = Load(program.pid)
+                await asyncio.sleep(QUIET_FOR_S)
+                if load.others_s <= DISTURBED * QUIET_FOR_S:
+                    return
 
 
 def _scenario(index: int, caller: Caller) -> Scenario:

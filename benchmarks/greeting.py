@@ -20,7 +20,7 @@ from simulator.phone.timeline import FirstMedia, StartSent
 from simulator.scenario import Mind
 
 ADDED = Target(statistic="p50", most=15)
-ALONE_ROUNDS = 12
+ALONE_ROUNDS = 10
 ALONE_MS = 750
 CROWD_ROUNDS = 3
 CROWD_MS = 3000

@@ -77,8 +77,7 @@ class ToolRunner:
                     allow_redirects=False,
                 ) as response,
             ):
-                body = await response.content.read(MAX_ANSWER_BYTES + 1)
-                return _answer(response.status, body, response.charset)
+                return _answer(response.status, await _body(response), response.charset)
         except TimeoutError:
             raise ToolFailed(f"no answer within {tool.timeout_s:g} s") from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
@@ -93,6 +92,16 @@ class ToolRunner:
             return self._environ[match[1]]
 
         return _PLACEHOLDER.sub(value, text)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, or a little more of it than is allowed."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(16 * 1024):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            break
+    return bytes(body)
 
 
 def check_arguments(tool: HttpTool, arguments: dict[str, Any]) -> None:

@@ -40,8 +40,12 @@ class AgentVoice:
         self._writer = StreamWriter(stream_sid)
 
     def is_audible(self) -> bool:
-        """Whether the caller is hearing the AI, or is about to."""
+        """Whether audio is on the phone whose end has not been confirmed: what must be waited for before anything is ended."""
         return self.playback.is_audible
+
+    def is_sounding(self) -> bool:
+        """Whether the caller is hearing the AI now: what can be interrupted, and what a turn is spoken over."""
+        return self.playback.is_sounding(self._outbox.now_ms)
 
     def create_next(self) -> Response | None:
         """Sends ``response.create`` if one is wanted and the model is free."""
@@ -81,6 +85,8 @@ class AgentVoice:
         """Silences the AI at once: Twilio's queue is emptied, the model stops generating, and its memory of what it said is shortened
         to what was heard (OpenAI Realtime, ``response.cancel``, ``conversation.item.truncate``). Returns what was cut, in playing
         order."""
+        if not self.is_sounding():
+            return []
         self._outbox.twilio(self._writer.clear())
         cut = self.playback.clear(self._outbox.now_ms)
         self.cancel_generation()

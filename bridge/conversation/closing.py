@@ -38,6 +38,8 @@ class Closing(msgspec.Struct):
     """Whether the caller's words can take it back; not when an operator or the clock ends the call."""
     step: Step = Step.SPEAKING
     step_since_ms: float = 0.0
+    asked_at_ms: float | None = None
+    """When the model was asked for the last words; not before what it was saying is generated."""
     waits_for_model: bool = False
     """The model has been asked for the last words and has not said them all."""
     has_been_heard: bool = False
@@ -55,8 +57,8 @@ class Closing(msgspec.Struct):
     def wake_at_ms(self) -> float:
         """When the present step is not waited for any longer."""
         match self.step:
-            case Step.SPEAKING if self.waits_for_model and not self.has_been_heard:
-                return self.step_since_ms + FIRST_AUDIO_WITHIN_MS
+            case Step.SPEAKING if self.waits_for_model and not self.has_been_heard and self.asked_at_ms is not None:
+                return self.asked_at_ms + FIRST_AUDIO_WITHIN_MS
             case Step.LISTENING:
                 return self.step_since_ms + LISTEN_MS
             case Step.STORING | Step.COMPLETING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from bridge.conversation import outputs as wanted
@@ -10,6 +11,7 @@ from bridge.conversation.closing import Closing, Step, fallback_disposition
 from bridge.conversation.farewell import Farewells
 from bridge.conversation.model_messages import verbatim
 from bridge.conversation.phases import Phase, Trigger, after
+from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Response, Wish
 from calls import events
 from calls.record import Disposition
@@ -35,18 +37,30 @@ class Ending:
     @property
     def wake_at_ms(self) -> float:
         """When the closing goes on by itself."""
-        return self.closing.wake_at_ms if self.closing is not None else float("inf")
+        if self.closing is None:
+            return inf
+        return min(self.closing.wake_at_ms, self._last_words_over_at_ms(self.closing))
+
+    def _last_words_over_at_ms(self, closing: Closing) -> float:
+        """When last words that were played to their mark count as all there is, although the model never said so."""
+        unfinished = closing.step is Step.SPEAKING and closing.waits_for_model and closing.has_been_heard
+        if not unfinished or self._conversation.voice.is_audible():
+            return inf
+        return self._conversation.voice.last_audio_ms + LOST_MARK_MS
 
     # --- reasons to end ----------------------------------------------------------------------------------------------------
 
-    def caller_said(self, text: str) -> None:
+    def caller_said(self, item_id: str, text: str) -> None:
         """The text of a turn of the conversation: it may hold a phrase that ends it."""
-        if self._conversation.phase is not Phase.CONVERSING or self._farewells is None:
+        conversation = self._conversation
+        if conversation.phase is not Phase.CONVERSING or self._farewells is None:
             return
         phrase = self._farewells.end_phrase(text)
-        if phrase is not None and self._conversation.profile is not None:
+        if phrase is not None and conversation.profile is not None:
             self._drop_unheard_reply()
-            self.say_goodbye("farewell", self._conversation.profile.closing_text, phrase=phrase, may_reopen=True)
+            self.say_goodbye("farewell", conversation.profile.closing_text, phrase=phrase, may_reopen=True)
+            for later in conversation.ear.turns.after(item_id):  # said before the goodbye began, and maybe not a goodbye
+                self.turn_ended(later)
 
     def after_tool(self, reason: str) -> None:
         """``end_call`` was called, or the lead is complete: the call ends once what the model says about it has been heard."""
@@ -57,10 +71,12 @@ class Ending:
         self._decided = None
 
     def say_goodbye(self, reason: str, text: str, *, phrase: str | None = None, may_reopen: bool = False) -> None:
-        """The model says ``text``, then the call is ended."""
+        """The model says ``text``, then the call is ended. A closing that is on already becomes final, unless this one is not."""
         conversation = self._conversation
         closing = self._begin(reason, Disposition(action="hang_up", reason=reason), phrase)
         if closing is None:
+            if self.closing is not None and not may_reopen:
+                self.closing.may_reopen = False
             return
         closing.may_reopen = may_reopen
         if conversation.model_is_gone:
@@ -98,6 +114,11 @@ class Ending:
         """A turn of the caller ended during the closing."""
         if self.closing is not None:
             self.closing.turns.append(item_id)
+
+    def last_words_asked_for(self) -> None:
+        """The model has been asked for the closing: its time begins."""
+        if self.closing is not None:
+            self.closing.asked_at_ms = self._conversation.now_ms
 
     def last_words_audible(self) -> None:
         """Audio of the closing went out."""
@@ -141,6 +162,8 @@ class Ending:
             closing.waits_for_model = False
             self._conversation.let_go_of_model()
             self._say_stored("goodbye")
+        if now_ms >= self._last_words_over_at_ms(closing):
+            closing.waits_for_model = False
         if closing.step is Step.SPEAKING and not closing.waits_for_model and not self._conversation.voice.is_audible():
             closing.enter(Step.LISTENING, now_ms)
         if closing.step is Step.LISTENING:

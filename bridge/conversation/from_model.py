@@ -29,6 +29,7 @@ class ModelSide:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._held: list[ev.ModelEvent] = []
+        self._counted: set[str] = set()  # responses whose usage is in the sum
         self._last_frame: str | bytes = b""
         self.connected: events.ModelConnected | None = None
         """Kept until the call is ours and has a record to put it on."""
@@ -84,7 +85,7 @@ class ModelSide:
             conversation.greeting_heard(delta.item_id)
         elif response.purpose is Purpose.CLOSING:
             conversation.ending.last_words_audible()
-        elif not response.has_audio:
+        elif response.purpose is Purpose.REPLY and not response.has_audio:
             self._first_audio_of_a_reply()
         response.has_audio = True
 
@@ -103,7 +104,9 @@ class ModelSide:
 
     def _response_done(self, event: ev.ResponseDone) -> None:
         conversation = self._conversation
-        add_usage(conversation.usage, event.response.usage)
+        if event.response.id not in self._counted:
+            self._counted.add(event.response.id)
+            add_usage(conversation.usage, event.response.usage)
         response = conversation.voice.responses.done(event.response.id, conversation.now_ms)
         if response is None:
             return
@@ -113,12 +116,14 @@ class ModelSide:
         for item in event.response.output or ():
             self._tool_called(item, event.response.id)
         conversation.voice.settle_silent_items(response)
-        if self._called_tools(event.response):
-            conversation.ending.response_over(response)
-            conversation.tools_await_reply = conversation.ending.closing is None
-            return
         conversation.ending.response_over(response)
-        if not response.has_audio and status != "cancelled" and not response.is_dead and response.purpose is not Purpose.CLOSING:
+        if response.purpose is Purpose.GREETING:
+            conversation.greeting.response_is_done = True
+        called_tools = self._called_tools(event.response)
+        if called_tools:
+            conversation.tools_await_reply = conversation.ending.closing is None
+        is_silent = not response.has_audio and not response.is_dead and response.purpose is not Purpose.CLOSING
+        if is_silent and (response.purpose is Purpose.GREETING or not called_tools):
             self._came_to_nothing(response, event.response.failure)
 
     def _called_tools(self, response: ev.ResponseRef) -> bool:
@@ -169,8 +174,9 @@ class ModelSide:
     # --- the caller's turns ------------------------------------------------------------------------------------------------
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
-        self._conversation.ear.turns.started(event.item_id, event.audio_start_ms)
-        self._conversation.interruption.turn_started(event.item_id)
+        conversation = self._conversation
+        conversation.ear.turns.started(event.item_id, event.audio_start_ms, conversation.now_ms)
+        conversation.interruption.turn_started(event.item_id)
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         conversation = self._conversation
@@ -184,7 +190,7 @@ class ModelSide:
         if not only_coughs:
             conversation.clocks.caller_spoke()
         if conversation.phase is Phase.GREETING:
-            conversation.greeting.keep(speech_ms)
+            conversation.greeting.keep(event.item_id, speech_ms)
         elif conversation.phase is Phase.CLOSING:
             conversation.ending.turn_ended(event.item_id)
         elif conversation.phase is Phase.CONVERSING:
@@ -193,20 +199,25 @@ class ModelSide:
     def _answer(self, item_id: str, speech_ms: float, *, only_coughs: bool) -> None:
         conversation = self._conversation
         active = conversation.voice.responses.active
-        ai_goes_on = conversation.voice.is_audible() or (active is not None and not active.is_dead)
+        is_generating = active is not None and not active.is_dead
+        ai_goes_on = conversation.voice.is_sounding() or (is_generating and active is not None and active.has_audio)
         conversation.interruption.turn_ended(answered=not only_coughs and not ai_goes_on)
         if not only_coughs and not ai_goes_on:
             conversation.ending.take_back()
+        if only_coughs or ai_goes_on:
+            conversation.ear.turns.is_not_answered()
         if only_coughs:
             return
         if ai_goes_on:
             conversation.ear.asides.keep(item_id, speech_ms)
         else:
+            if is_generating:  # an answer to half of what the caller had to say, and nothing of it heard
+                conversation.voice.cancel_generation()
             conversation.voice.responses.want(Wish(Purpose.REPLY))
 
     def _caller_text(self, event: ev.CallerTextDone) -> None:
         self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)
-        self._conversation.ending.caller_said(event.transcript)
+        self._conversation.ending.caller_said(event.item_id, event.transcript)
 
     def _caller_text_failed(self, event: ev.CallerTextFailed) -> None:
         self._conversation.transcript.caller_unheard(event.item_id)

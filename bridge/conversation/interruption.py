@@ -52,7 +52,7 @@ class Interruption:
         loud = rms > self._gate.threshold_rms
         if loud:
             self._so_far.loud_ms += audio_ms
-            if self._cut_off_after is not None:
+            if self._cut_off_after is not None and not self._turns:
                 self._quiet_since_ms = self._outbox.now_ms
         verdict = self._gate.hear(rms, audio_ms, self._outbox.now_ms, armed=armed)
         burst = self._gate.burst
@@ -73,6 +73,7 @@ class Interruption:
     def turn_started(self, item_id: str) -> None:
         """The detector hears a turn: loudness counts for it from the burst under judgement on."""
         under_judgement_ms = self._gate.burst.loud_ms if self._gate.burst is not None and self._gate.hears_speech else 0.0
+        self._turns.clear()  # a detector hears one turn at a time
         self._turns[item_id] = _Loudness(self._so_far.loud_ms - under_judgement_ms, self._so_far.dismissed_ms)
         self._quiet_since_ms = inf
 
@@ -84,6 +85,11 @@ class Interruption:
         dismissed_ms = self._so_far.dismissed_ms - before.dismissed_ms
         other_ms = self._so_far.loud_ms - before.loud_ms - dismissed_ms
         return dismissed_ms > 0 and other_ms < self._settings.hold_ms
+
+    def turn_forgotten(self) -> None:
+        """An open turn is not believed in any more."""
+        self._turns.clear()
+        self.turn_ended(answered=False)
 
     def turn_ended(self, *, answered: bool) -> None:
         """A turn is over: an answer takes the place of going on; without one the quiet begins anew."""

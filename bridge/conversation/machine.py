@@ -120,7 +120,8 @@ class Conversation:
             self._greeting_gives_up_ms(),
             self.voice.responses.stalled_at_ms,
             self.transcript.wake_at_ms,
-            self.ear.asides.wake_at_ms,
+            self._asides_wake_at_ms(),
+            self.ear.turns.forgotten_at_ms,
             self.interruption.resumes_at_ms,
             self.tools.wake_at_ms if not self.model_is_gone else inf,
             self.clocks.wake_at_ms,
@@ -155,8 +156,14 @@ class Conversation:
         loudness_rms = rms(audio)
         self.clocks.media(self.now_ms)
         self.ear.hear(payload, audio, loudness_rms)
-        armed = self.phase is Phase.CONVERSING and self.voice.is_audible() and not self.greeting.has_late_audio
+        armed = self.phase is Phase.CONVERSING and self.voice.is_sounding() and not self._greeting_is_late()
         return self.interruption.hear(loudness_rms, len(audio), armed=armed)
+
+    def _greeting_is_late(self) -> bool:
+        """Whether audio of the greeting is being played that came after it had counted as over."""
+        if self.greeting.has_late_audio:
+            self.greeting.has_late_audio = not all(map(self.voice.playback.is_confirmed, self.greeting.items))
+        return self.greeting.has_late_audio
 
     def session_confirmed(self) -> None:
         """``session.updated`` says what was asked for: audio may reach the phone."""
@@ -267,6 +274,8 @@ class Conversation:
 
     def _meet_deadlines(self) -> None:
         self.voice.playback.give_up_lost_marks(self.now_ms)
+        if self.ear.turns.forget_overdue(self.now_ms):
+            self.interruption.turn_forgotten()
         due = [name for name, at_ms in self._deadlines.items() if self.now_ms >= at_ms]
         for name in due:
             del self._deadlines[name]
@@ -327,26 +336,33 @@ class Conversation:
 
     def _finish_greeting(self) -> None:
         if self.phase is not Phase.GREETING:
-            self.greeting.has_late_audio = self.greeting.has_late_audio and self.voice.is_audible()
             return
         is_over = self.greeting.is_over(audible=self.voice.is_audible())
         if not is_over and self.now_ms < self._greeting_gives_up_ms():
             return
         self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
         self.move(Trigger.GREETING_FINISHED)
-        if self.greeting.has_substantial_turn and not self.ear.turns.caller_is_speaking:
+        for item_id in self.greeting.turns:
+            self.ending.caller_said(item_id, self.transcript.text_of(item_id) or "")
+        is_answered = self.ending.closing is None and self.greeting.has_substantial_turn
+        if is_answered and not self.ear.turns.caller_is_speaking:
             self.voice.responses.want(Wish(Purpose.REPLY))
 
     def _answer_asides(self) -> None:
         asides = self.ear.asides
         if self.phase is not Phase.CONVERSING or not asides.item_ids:
             return
-        if self.voice.is_audible() or self.voice.responses.active is not None:
+        if self.voice.is_sounding() or self.voice.responses.active is not None:
             asides.audible_again()
             return
         texts = {item_id: self.transcript.text_of(item_id) for item_id in asides.item_ids}
         if asides.decide(texts, self.now_ms):
             self.voice.responses.want(Wish(Purpose.REPLY))
+
+    def _asides_wake_at_ms(self) -> float:
+        if not self.ear.asides.item_ids or self.phase is not Phase.CONVERSING:
+            return inf
+        return self.voice.playback.sounds_until_ms if self.voice.is_sounding() else self.ear.asides.wake_at_ms
 
     def _go_on_after_a_noise(self) -> None:
         if self.phase is Phase.CONVERSING and self.interruption.resume():
@@ -374,6 +390,8 @@ class Conversation:
             return
         self.ear.asides.forget()
         self.interruption.forget()
+        if response.purpose is Purpose.CLOSING:
+            self.ending.last_words_asked_for()
         if response.purpose is Purpose.REPLY and not self.tools.pending():
             self.tools_await_reply = False
 

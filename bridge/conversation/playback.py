@@ -106,6 +106,15 @@ class Playback:
         """Whether audio is queued whose end the caller has not been confirmed to have heard."""
         return self._sent_ms > self._confirmed_ms
 
+    def is_sounding(self, now_ms: float) -> bool:
+        """Whether the caller is hearing something now, as far as time tells; a lost mark keeps nothing sounding."""
+        return self.position_ms(now_ms) < self._sent_ms
+
+    @property
+    def sounds_until_ms(self) -> float:
+        """When what was sent has been heard to its end, as far as time tells."""
+        return self._origin_ms + self._sent_ms
+
     def give_up_lost_marks(self, now_ms: float) -> None:
         """Takes audio for played whose mark is overdue."""
         if now_ms >= self.over_by_ms:

@@ -158,3 +158,21 @@ def test_a_business_without_hours_has_a_clock_in_utc() -> None:
         "time": "00:00",
         "timezone": "UTC",
     }
+
+
+async def test_an_answer_that_comes_in_pieces_is_put_together(serve: Serve) -> None:
+
+    async def pieces(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"temp": 21, ')
+        await asyncio.sleep(0)
+        await response.write(b'"wind": "north"}')
+        await response.write_eof()
+        return response
+
+    async with ToolRunner({}) as runner:
+        assert json.loads(await runner.run(shop(url=await serve(pieces)), "weather", {"city": "Oslo"})) == {
+            "temp": 21,
+            "wind": "north",
+        }

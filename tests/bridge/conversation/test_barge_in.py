@@ -336,3 +336,14 @@ def test_refused_cancels_and_truncates_are_survived() -> None:
 def test_the_loudness_codes_of_these_tests_are_what_they_say() -> None:
     for wanted_rms, code in LOUDNESS_CODES.items():
         assert rms(bytes([code]) * 160) == pytest.approx(wanted_rms, rel=0.06, abs=8)
+
+
+def test_the_ai_does_not_go_on_over_a_turn_that_is_still_open() -> None:
+    line = speaking()
+    line.quiet(1000)
+    line.loud(200)
+    line.turn_begins("c2", 0)
+    line.loud(600)  # cut in the middle of it
+    line.quiet(6000)  # the detector takes its time
+    assert len(line.events_of(events.BargeInCut)) == 1
+    assert line.events_of(events.BargeInResumed) == []

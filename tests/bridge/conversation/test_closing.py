@@ -256,3 +256,90 @@ def test_a_line_on_which_nothing_arrives_for_ten_seconds_is_ended() -> None:
     assert [closing.reason for closing in line.events_of(events.ClosingStarted)] == ["no_inbound_media"]
     spoken_goodbye(line)
     assert len(line.wanted(wanted.StoreDisposition)) == 1
+
+
+# --- what is said around the goodbye ---
+
+
+def test_words_said_just_before_the_goodbye_began_take_it_back() -> None:
+    line = Line().greeted()
+    line.turn_begins("c2", 1000)
+    line.turn_ends("c2", 3000)
+    line.turn_begins("c3", 3100)
+    line.turn_ends("c3", 5500)
+    line.caller_text("c2", "no thanks")  # late: the caller has spoken again by now
+    assert line.phase is Phase.CLOSING
+    line.caller_text("c3", "actually wait, can you send somebody on Tuesday morning?")
+    cancelled_reply(line)
+    line.speak("Thank you for calling, goodbye.", 1000)
+    line.wait(1000)
+    line.echo_marks()
+    assert line.phase is Phase.CONVERSING
+    assert len(line.events_of(events.ClosingReopened)) == 1
+
+
+def test_a_reply_still_being_generated_and_heard_is_not_cut_off_by_the_closings_deadline() -> None:
+    line = Line().greeted()
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 3000)
+    line.begin_speaking()
+    line.audio(1000)
+    line.turn_begins("c2", 3500)
+    line.turn_ends("c2", 5000)
+    line.caller_text("c2", "no thanks")
+    for _ in range(9):  # generated at the pace of speech
+        line.wait(1000)
+        line.audio(1000)
+        line.echo_marks()
+    assert line.events_of(events.ErrorHappened) == []
+    line.text_done("A long answer.")
+    line.response_done()
+    assert line.sent_to_model[-1] == {"type": "response.create", "response": {"tool_choice": "none"}}
+
+
+def test_a_closing_whose_end_the_model_never_reports_is_over_two_seconds_after_its_audio() -> None:
+    line = says(Line().greeted(), "that's all")
+    cancelled_reply(line)
+    line.begin_speaking()
+    line.audio(1000)
+    line.text_done("Thank you for calling, goodbye.")
+    line.wait(1000)
+    line.echo_marks()
+    line.wait(999)
+    assert line.wanted(wanted.StoreDisposition) == []
+    line.wait(2)
+    assert len(line.wanted(wanted.StoreDisposition)) == 1
+    assert line.events_of(events.ModelLost) == []
+
+
+def test_time_that_runs_out_during_a_goodbye_makes_it_final() -> None:
+    short = msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=10, silence_s=60))
+    line = Line(short).greeted()
+    line.wait(8500)
+    says(line, "that's all")
+    cancelled_reply(line)
+    line.speak("Thank you for calling, goodbye.", 1000)
+    line.turn_begins("c2", 9000)
+    line.turn_ends("c2", 11_000)
+    line.caller_text("c2", "wait, one more question please")
+    line.wait(1000)
+    line.echo_marks()
+    assert line.events_of(events.ClosingReopened) == []
+    assert len(line.wanted(wanted.StoreDisposition)) == 1
+
+
+def test_a_turn_that_begins_and_never_ends_does_not_stop_the_clocks_for_ever() -> None:
+    line = Line(CALM).greeted()
+    line.turn_begins("ghost", 1000)
+    line.wait(60_000)
+    creates = line.creates
+    line.wait(11_000)
+    assert line.creates == creates + 1  # still there?
+
+
+def test_a_turn_after_one_that_never_ended_is_answered_and_tools_go_on() -> None:
+    line = Line().greeted()
+    line.turn_begins("ghost", 1000)
+    says(line, "hello", "c1")
+    assert line.creates == 2
+    assert not line.core.ear.turns.caller_is_speaking

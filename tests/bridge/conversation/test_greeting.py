@@ -10,7 +10,7 @@ from bridge.conversation import outputs as wanted
 from bridge.conversation.model_messages import GREETING_ITEM_ID
 from bridge.conversation.phases import Phase
 from calls import events
-from calls.business import BusinessProfile, Turns
+from calls.business import BusinessProfile, Tools, Turns
 from tests.bridge.conversation.line import PROFILE, Line, mulaw
 
 SEMANTIC = msgspec.structs.replace(PROFILE, turns=Turns(detector="semantic_vad"))
@@ -107,7 +107,7 @@ def test_latency_is_counted_from_start_to_the_first_audio_sent() -> None:
     assert line.events_of(events.GreetingFirstAudio) == [events.GreetingFirstAudio(latency_ms=550)]
 
 
-def test_the_greeting_is_over_when_its_text_and_its_last_mark_are_in() -> None:
+def test_the_greeting_is_over_when_its_text_its_response_and_its_last_mark_are_in() -> None:
     line = Line().requested()
     line.session_updated()
     line.begin_speaking()
@@ -116,6 +116,8 @@ def test_the_greeting_is_over_when_its_text_and_its_last_mark_are_in() -> None:
     line.echo_marks()
     assert line.phase is Phase.GREETING  # its text is not done, so there may be more
     line.text_done("Hello.")
+    assert line.phase is Phase.GREETING  # the response may hold a second message
+    line.response_done()
     assert line.phase is Phase.CONVERSING
     assert line.events_of(events.GreetingFinished) == [events.GreetingFinished(heard_ms=600)]
 
@@ -128,7 +130,8 @@ def test_audio_of_the_greeting_that_comes_after_its_end_is_not_cut_either() -> N
     line.audio(400)
     line.wait(400)
     line.echo_marks()
-    assert line.phase is Phase.CONVERSING
+    line.wait(2000)
+    assert line.phase is Phase.CONVERSING  # the model never said that the response is done
     line.audio(2000)
     line.loud(600)
     assert line.events_of(events.BargeInTriggered) == []
@@ -293,3 +296,69 @@ def test_a_session_that_is_never_confirmed_is_given_up_after_six_seconds() -> No
     line.response_done()
     line.wait(6001)
     assert [lost.reason for lost in line.events_of(events.ModelLost)] == ["session_not_confirmed"]
+
+
+# --- greetings that come to nothing ---
+
+
+def test_a_greeting_that_only_calls_a_tool_is_asked_for_once_more() -> None:
+    line = Line(msgspec.structs.replace(PROFILE, tools=Tools(builtin=("get_current_time",)))).requested()
+    line.session_updated()
+    for creates in (2, 2):
+        line.begin_speaking()
+        line.call_tool("get_current_time", {}, call=line.current_response)
+        line.response_done()
+        line.do(given.ToolFinished(line.current_response, "{}", ok=True))
+        assert line.creates == creates
+    assert line.phase is Phase.CLOSING  # twice nothing: the caller is told
+
+
+def test_a_greeting_that_the_model_cancels_by_itself_is_asked_for_once_more() -> None:
+    line = Line().requested()
+    line.session_updated()
+    line.begin_speaking()
+    line.response_done("cancelled")
+    assert line.creates == 2
+    line.speak("Hello.", 500)
+    line.wait(500)
+    line.echo_marks()
+    assert line.phase is Phase.CONVERSING
+
+
+def test_a_goodbye_said_over_the_greeting_ends_the_call_once_the_greeting_was_heard() -> None:
+    line = Line().requested()
+    line.session_updated()
+    line.speak("Hello.", 2500)
+    line.turn_begins("c1", 0)
+    line.turn_ends("c1", 2500)
+    line.caller_text("c1", "no thanks, I'm not interested")
+    assert line.phase is Phase.GREETING
+    line.wait(2500)
+    line.echo_marks()
+    assert [closing.phrase for closing in line.events_of(events.ClosingStarted)] == ["no thanks"]
+    assert line.creates == 2  # the closing, and no reply
+
+
+def test_a_second_message_of_the_greeting_is_protected_and_the_reply_behind_it_is_not() -> None:
+    line = Line().requested()
+    line.session_updated()
+    response = line.begin_speaking()
+    line.audio(800)
+    line.text_done("Welcome.")
+    line.play(1300)  # the first message is over, the second on its way
+    assert line.phase is Phase.GREETING
+    line.turn_begins("c1", 0)
+    line.turn_ends("c1", 2500)
+    line.current_item = "item_second"
+    line.audio(1500)
+    line.text_done("How can I help?")
+    line.response_done()
+    line.loud(400)
+    assert response
+    assert line.events_of(events.BargeInTriggered) == []
+    line.play(1600)
+    assert line.events_of(events.GreetingFinished) == [events.GreetingFinished(heard_ms=2300)]
+    line.speak("We are open until five.", 6000)
+    line.play(400)
+    line.loud(300)
+    assert len(line.events_of(events.BargeInCut)) == 1

@@ -195,3 +195,72 @@ def test_backchannels_are_told_from_words_that_mean_something(text: str, languag
 
 def test_words_are_compared_without_marks_case_and_punctuation() -> None:
     assert spoken_words("  D'ACCORD!\n\tשָׁלוֹם־עֲלֵיכֶם ") == "d accord שלום עליכם"
+
+
+# --- half a turn, lost marks, latencies ---
+
+
+def test_a_reply_nobody_has_heard_is_dropped_when_the_caller_goes_on() -> None:
+    line = Line().greeted()
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 2200)  # "I need a"
+    response = line.begin_speaking()
+    line.turn_begins("c2", 2300)
+    line.turn_ends("c2", 4500)  # "plumber for Tuesday"
+    assert {"type": "response.cancel", "response_id": response} in line.sent_to_model
+    assert line.creates == 2
+    line.audio(500)  # too late
+    line.response_done("cancelled")
+    assert line.creates == 3
+    assert line.played_ms == 1000  # the greeting's
+
+
+def test_an_answer_to_a_question_whose_last_mark_was_lost_is_answered() -> None:
+    line = Line().greeted()
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 3000)
+    line.speak("Shall I book it?", 1000)
+    line.wait(1800)  # no mark came back
+    line.turn_begins("c2", 4200)
+    line.turn_ends("c2", 5200)
+    line.caller_text("c2", "yes")
+    assert line.creates == 3
+
+
+def test_audio_that_has_been_heard_cannot_be_barged_into_though_its_mark_is_missing() -> None:
+    line = Line().greeted()
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 3000)
+    line.begin_speaking()
+    line.audio(1000)
+    line.wait(1300)
+    line.loud(400)
+    line.audio(500)  # more of the same reply
+    assert [message["event"] for message in line.sent_to_twilio].count("clear") == 0
+    assert line.events_of(events.BargeInTriggered) == []
+    assert line.played_ms == 2500
+
+
+def test_the_latency_of_a_prompt_or_of_an_unanswered_turn_is_no_turns_latency() -> None:
+    line = Line().greeted()
+    line.turn_begins("c1", 1000)
+    line.turn_ends("c1", 3000)
+    line.speak("We open at nine.", 1000)
+    line.turn_begins("c2", 3100)
+    line.turn_ends("c2", 4000)
+    line.caller_text("c2", "uh-huh")
+    line.play(1100)
+    line.wait(12_001)
+    line.speak("Are you still there?", 500)
+    assert len(line.events_of(events.TurnFirstAudio)) == 1
+
+
+def test_a_response_done_told_twice_is_counted_once() -> None:
+    usage = {"input_token_details": {"text_tokens": 100}}
+    line = Line().greeted()
+    for _ in range(2):
+        line.model(
+            {"type": "response.done", "event_id": "e1", "response": {"id": "resp_x", "status": "completed", "usage": usage}}
+        )
+        line.model({"type": "rate_limits.updated"})
+    assert line.core.usage == {"input_text": 100}
