@@ -144,6 +144,10 @@ BuiltinTool = Literal[
 ]
 
 
+AVAILABLE_BUILTIN: tuple[BuiltinTool, ...] = ("create_lead", "end_call", "get_current_time")
+"""The built-in tools of this version."""
+
+
 class Tools(Table, frozen=True, kw_only=True):
     """What the AI may do besides talking."""
 
@@ -200,5 +204,7 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
         """What a caller hears before the fallback: the business's own words, or its language's."""
         spoken = phrases_of(self.language)
         own = self.fallback.text
-        default = spoken.leave_message if self.fallback.mode == "voicemail" else spoken.cannot_answer
+        default = {"voicemail": spoken.leave_message, "dial": spoken.connecting, "hangup": spoken.cannot_answer}[
+            self.fallback.mode
+        ]
         return (own or default).replace("{name}", self.name)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from calls import hours
 from calls.address import channel_of, is_dialable, is_e164, normalise
-from calls.business import WEEKDAYS, BusinessProfile, HttpTool
+from calls.business import AVAILABLE_BUILTIN, WEEKDAYS, BusinessProfile, HttpTool
 from calls.business_problems import Severity
 from calls.language import PHRASES
 
@@ -209,6 +209,27 @@ def _unset(text: str, key: str, environ: Mapping[str, str]) -> Iterator[Finding]
             yield Finding(key, f"the environment variable {name} is not set here; set it where Frontdesk runs", "warning")
 
 
+_NOT_YET = {
+    ("greeting", "mode", "recorded"): 'this version speaks every greeting live; "recorded" has no effect yet',
+    ("audio", "input", "pcm"): "this version hears pcmu only; the line has no effect yet",
+    ("audio", "output", "pcm"): "this version speaks pcmu only; the line has no effect yet",
+    ("limits", "max_concurrent", None): "this version does not limit a business's calls; FRONTDESK_MAX_CALLS limits all of them",
+    ("limits", "max_cost_usd", None): "this version does not count cost; the line has no effect yet",
+}
+"""Keys, with the value that matters or ``None`` for any, that are taken and not acted on."""
+
+
+def _not_yet(draft: Draft) -> Iterator[Finding]:
+    for (table, key, value), message in _NOT_YET.items():
+        if draft.gives(table, key) and value in (None, getattr(getattr(draft.profile, table), key)):
+            yield Finding(f"{table}.{key}", message, "warning")
+    missing = [name for name in draft.profile.tools.builtin if name not in AVAILABLE_BUILTIN]
+    if missing:
+        yield Finding(
+            "tools.builtin", f"this version does not have {', '.join(missing)} yet; the AI is not told of it", "warning"
+        )
+
+
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
@@ -221,4 +242,5 @@ _CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _turns,
     _escalation,
     _tools,
+    _not_yet,
 )

@@ -8,7 +8,7 @@ recover from.
 
 import json
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from bridge.conversation import model_messages
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import RunTool
 from calls import events
-from calls.business import BusinessProfile, HttpTool
+from calls.business import AVAILABLE_BUILTIN, BusinessProfile, HttpTool
 
 MAX_ARGUMENTS = 16_000
 """Characters of arguments a call may have; nothing a caller says needs more."""
@@ -29,8 +29,7 @@ GRACE_MS = 2000
 CLOCK_MS = 2000
 """How long the bridge's own clock may take to answer."""
 
-BUILT_IN = ("create_lead", "end_call", "get_current_time")
-"""The built-in tools of this version."""
+BUILT_IN: Final = AVAILABLE_BUILTIN
 
 
 class Call(msgspec.Struct):

@@ -48,7 +48,7 @@ SOUND = {
     "Hebrew": HEAD.replace('"en"', '"he"').replace("Bob's HVAC Service", "המוסך של דנה 🚗"),
     "a custom voice": HEAD.replace("alloy", "voice_68af"),
     "hours": HEAD + '[hours]\ntimezone = "Asia/Jerusalem"\nsun = ["08:00-12:00", "13:00-24:00"]\n',
-    "a whole number where a fraction may be": HEAD + "[limits]\nmax_cost_usd = 2\n",
+    "a whole number where a fraction may be": HEAD + "[audio]\nspeed = 1\n",
     "a dial fallback with somebody to dial": HEAD + '[fallback]\nmode = "dial"\n' + DIALS,
     "WhatsApp with a SIP escalation": HEAD.replace("+1500", "whatsapp:+1500") + '[escalation]\nto = "sip:a@b.example"\n',
     "semantic detection": HEAD + '[turns]\ndetector = "semantic_vad"\neagerness = "low"\n',
@@ -117,14 +117,17 @@ PROBLEMS: list[tuple[str, str, int | None, str, str]] = [
     ("barge_in.rms", "error", 8, "must be a whole number, without quotes, not true", HEAD + "[barge_in]\nrms = true\n"),
     ("barge_in.rms", "error", 8, "not a date or time", HEAD + "[barge_in]\nrms = 2026-01-01\n"),
     ("barge_in.enabled", "error", 8, "must be true or false, without quotes, not 1", HEAD + "[barge_in]\nenabled = 1\n"),
-    ("limits.max_cost_usd", "error", 8, "must be a number, without quotes", HEAD + '[limits]\nmax_cost_usd = "2"\n'),
+    ("audio.speed", "error", 8, "must be a number, without quotes", HEAD + '[audio]\nspeed = "1"\n'),
+    ("audio.input", "warning", 8, "no effect yet", HEAD + '[audio]\ninput = "pcm"\n'),
+    ("greeting.mode", "warning", 8, "no effect yet", HEAD + '[greeting]\nmode = "recorded"\n'),
+    ("limits.max_cost_usd", "warning", 8, "does not count cost", HEAD + "[limits]\nmax_cost_usd = 2\n"),
+    ("tools.builtin", "warning", 8, "does not have book_appointment, send_sms yet", HEAD + '[tools]\nbuiltin = ["book_appointment", "send_sms"]\n'),
     ("closing", "error", 7, "must be a table, not true", HEAD + "closing = true\n"),
     ("escalation.to", "error", 8, '"911" cannot be dialled', HEAD + '[escalation]\nto = "911"\n'),
     ("escalation.to", "error", 7, "is missing", HEAD + "[escalation]\n"),
     ("escalation.to", "warning", 8, "this business's own number", HEAD + '[escalation]\nto = "+15005550006"\n'),
     ("escalation.to", "warning", 8, "cannot be reached from a WhatsApp call", HEAD.replace("+1500", "whatsapp:+1500") + DIALS),
     ("fallback.mode", "error", 8, '"dial" needs somebody to dial; add [escalation]', HEAD + '[fallback]\nmode = "dial"\n'),
-    ("tools.builtin", "warning", 8, "nobody to escalate to", HEAD + '[tools]\nbuiltin = ["escalate_to_human"]\n'),
     ("tools.builtin[1]", "error", 8, 'not "fly"', HEAD + '[tools]\nbuiltin = ["end_call", "fly"]\n'),
     ("tools.http[0].url", "error", 7, "is missing; it is required here", HEAD + '[[tools.http]]\nname = "x"\ndescription = "x"\n'),
     ("tools.http[0].url", "error", 10, "must begin with https://", http("http://weather.example/")),
@@ -153,6 +156,12 @@ def test_a_problem_is_named_with_its_key_line_and_remedy(  # noqa: PLR0917
     assert named == [(key, severity, str(path))]
     assert words in problems[0].message
     assert problems[0].line == line
+
+
+def test_a_tool_that_hands_over_needs_somebody_to_hand_over_to(tmp_path: Path) -> None:
+    problems = check_file(written(tmp_path, HEAD + '[tools]\nbuiltin = ["escalate_to_human"]\n'), {})
+    assert any("nobody to escalate to" in one.message for one in problems)
+    assert {one.severity for one in problems} == {"warning"}
 
 
 def test_all_problems_of_a_file_are_found_at_once(tmp_path: Path) -> None:
