@@ -30,7 +30,7 @@ from webhooks.context import Context
 from webhooks.dispatch import TwilioAuth
 from webhooks.quart_routes import webhook_blueprint
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """What the server reads of one WebSocket message before it closes the socket itself; the core's own limits are far below."""
 
 ANSWER_WITHIN_S = 10
