@@ -385,6 +385,8 @@ class Conversation:
     def _create_response(self) -> None:
         if self.model_is_gone or self.phase not in (Phase.GREETING, Phase.CONVERSING, Phase.CLOSING):
             return
+        if self.tools.pending() and self.voice.responses.wants(Purpose.GREETING):
+            return  # a greeting that called tools is asked for again once they have answered
         response = self.voice.create_next()
         if response is None:
             return

@@ -83,6 +83,10 @@ class Responses:
         """Whether a response is waiting for its turn."""
         return bool(self._waiting)
 
+    def wants(self, purpose: Purpose) -> bool:
+        """Whether a response of this purpose is waiting."""
+        return any(wish.purpose is purpose for wish in self._waiting)
+
     def next(self, now_ms: float) -> Response | None:
         """The response to create now, or ``None`` while one is active or none is wanted."""
         if self.active is not None or not self._waiting:

@@ -304,12 +304,14 @@ def test_a_session_that_is_never_confirmed_is_given_up_after_six_seconds() -> No
 def test_a_greeting_that_only_calls_a_tool_is_asked_for_once_more() -> None:
     line = Line(msgspec.structs.replace(PROFILE, tools=Tools(builtin=("get_current_time",)))).requested()
     line.session_updated()
-    for creates in (2, 2):
-        line.begin_speaking()
-        line.call_tool("get_current_time", {}, call=line.current_response)
-        line.response_done()
-        line.do(given.ToolFinished(line.current_response, "{}", ok=True))
-        assert line.creates == creates
+    line.begin_speaking()
+    line.call_tool("get_current_time", {})
+    line.response_done()
+    assert line.creates == 1  # not before the tool has answered
+    line.do(given.ToolFinished("call_1", "{}", ok=True))
+    assert line.creates == 2
+    line.begin_speaking()
+    line.response_done()
     assert line.phase is Phase.CLOSING  # twice nothing: the caller is told
 
 
