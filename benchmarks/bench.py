@@ -33,7 +33,7 @@ SETTLE_S = 0.3
 DISTURBED = 0.1
 """Of one core, used by neither the program nor the far ends."""
 TRIES = 4
-QUIET_FOR_S, QUIET_WITHIN_S = 0.5, 15.0
+QUIET_FOR_S, QUIET_WITHIN_S = 0.2, 15.0
 
 NumberOf = Callable[[int], Number]
 """How the nth call's number is set up."""
