@@ -53,5 +53,9 @@ async def test_a_subscription_can_be_read_in_a_loop() -> None:
     assert read == [1, 2]
 
 
-def test_publishing_to_nobody_is_fine() -> None:
-    MemoryBus().publish(event(1))
+def test_what_is_published_to_nobody_is_kept_for_nobody() -> None:
+    bus = MemoryBus()
+    bus.publish(event(1))
+    with bus.subscribe() as late:
+        bus.publish(event(2))
+        assert (late.dropped, late._queue.qsize()) == (0, 1)

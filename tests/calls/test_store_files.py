@@ -86,6 +86,10 @@ async def test_a_file_that_is_no_database_is_named(path: Path) -> None:
 async def test_an_empty_file_becomes_a_store(path: Path) -> None:
     written(path, b"")
     await made(path)
+    store = SqliteStore(path, read_only=True)
+    await store.open()
+    assert len(await store.events(sid())) == 1
+    await store.close()
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_a_stranger_interrupts_and_the_marks_it_drops_are_not_missed(tmp_p
     assert seen.marks_echoed == [name for name in seen.marks_received if name not in dropped]
     (cut,) = of_kind(record, BargeInCut)
     (truncate,) = [event for _, event in session.received if event["type"] == "conversation.item.truncate"]
-    assert abs(truncate["audio_end_ms"] - (cleared.at - arrival_of(seen, len(spoken("Hello.")))) * 1000) <= 60
+    assert abs(truncate["audio_end_ms"] - (cleared.at - arrival_of(seen, len(spoken("Hello.")))) * 1000) <= 250
     assert abs(cut.heard_ms - truncate["audio_end_ms"]) <= 1
     assert [line.interrupted for line in of_kind(record, AgentTranscript)] == [False, True, False]
     assert [line.text for line in of_kind(record, CallerTranscript)] == [ASKS, INTERRUPTS]
