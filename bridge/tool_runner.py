@@ -77,7 +77,7 @@ class ToolRunner:
                     allow_redirects=False,
                 ) as response,
             ):
-                return _answer(response.status, await _body(response), response.charset)
+                return _answer(response.status, await read_bounded(response.content), response.charset)
         except TimeoutError:
             raise ToolFailed(f"no answer within {tool.timeout_s:g} s") from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
@@ -94,10 +94,10 @@ class ToolRunner:
         return _PLACEHOLDER.sub(value, text)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body, or a little more of it than is allowed."""
+async def read_bounded(content: aiohttp.StreamReader) -> bytes:
+    """The whole body, however many pieces it comes in, or a little more of it than is allowed."""
     body = bytearray()
-    async for chunk in response.content.iter_chunked(16 * 1024):
+    async for chunk in content.iter_chunked(16 * 1024):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             break

@@ -119,17 +119,17 @@ class ModelSide:
         conversation.ending.response_over(response)
         if response.purpose is Purpose.GREETING:
             conversation.greeting.response_is_done = True
-        called_tools = self._called_tools(event.response)
+        called_tools = self._called_tools(event.response, has_spoken=response.has_audio)
         if called_tools:
             conversation.tools_await_reply = conversation.ending.closing is None
         is_silent = not response.has_audio and not response.is_dead and response.purpose is not Purpose.CLOSING
         if is_silent and (response.purpose is Purpose.GREETING or not called_tools):
             self._came_to_nothing(response, event.response.failure)
 
-    def _called_tools(self, response: ev.ResponseRef) -> bool:
+    def _called_tools(self, response: ev.ResponseRef, *, has_spoken: bool) -> bool:
         """Whether the model waits for us to go on: after function calls, and after an MCP call that nothing was said about."""
-        called_mcp = any(item.type == "mcp_call" for item in response.output or ())
-        return called_mcp or self._conversation.tools.was_called_in(response.id)
+        mute_mcp = not has_spoken and any(item.type == "mcp_call" for item in response.output or ())
+        return mute_mcp or self._conversation.tools.was_called_in(response.id)
 
     def _tool_called(self, item: ev.Item, response_id: str) -> None:
         conversation = self._conversation

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
 from structlog.testing import capture_logs
 
-from bridge.tool_runner import MAX_ANSWER_BYTES, ToolFailed, ToolRunner, current_time
+from bridge.tool_runner import MAX_ANSWER_BYTES, ToolFailed, ToolRunner, current_time, read_bounded
 from calls.business import BusinessProfile, Hours, HttpTool, Tools
 from tests.bridge.conversation.line import PROFILE
 
@@ -160,19 +161,16 @@ def test_a_business_without_hours_has_a_clock_in_utc() -> None:
     }
 
 
-async def test_an_answer_that_comes_in_pieces_is_put_together(serve: Serve) -> None:
-
-    async def pieces(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b'{"temp": 21, ')
+async def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
+    loop = asyncio.get_running_loop()
+    protocol = BaseProtocol(loop)
+    protocol.connection_made(asyncio.Transport())
+    content = StreamReader(protocol, 2**16, loop=loop)
+    content.feed_data(b'{"temp": 21, ')
+    reading = asyncio.create_task(read_bounded(content))
+    for _ in range(5):
         await asyncio.sleep(0)
-        await response.write(b'"wind": "north"}')
-        await response.write_eof()
-        return response
-
-    async with ToolRunner({}) as runner:
-        assert json.loads(await runner.run(shop(url=await serve(pieces)), "weather", {"city": "Oslo"})) == {
-            "temp": 21,
-            "wind": "north",
-        }
+    assert not reading.done()  # the first piece is not the whole
+    content.feed_data(b'"wind": "north"}')
+    content.feed_eof()
+    assert await reading == b'{"temp": 21, "wind": "north"}'

@@ -230,6 +230,13 @@ def test_the_fallback_is_what_the_business_file_says(profile: object, dispositio
     assert fallback_disposition(profile, "x") == disposition  # type: ignore[arg-type]
 
 
+def test_without_words_of_its_own_a_dialling_fallback_promises_a_person_and_says_no_goodbye() -> None:
+    profile = msgspec.structs.replace(PROFILE, fallback=Fallback(mode="dial"), escalation=Escalation(to="+15005550010"))
+    said = fallback_disposition(profile, "x").say or ""
+    assert "connecting you" in said
+    assert "Goodbye" not in said
+
+
 # --- time is up ---
 
 SHORT = msgspec.structs.replace(PROFILE, limits=Limits(max_call_s=30, silence_s=100))

@@ -182,6 +182,16 @@ def test_after_an_mcp_call_that_nothing_was_said_about_the_model_is_asked_to_go_
     assert line.phase is Phase.CONVERSING
 
 
+def test_an_mcp_call_whose_result_the_model_told_at_once_asks_for_no_further_response() -> None:
+    line = asked()
+    line.audio(1000)
+    line.text_done("Tuesday at nine is free.")
+    creates = line.creates
+    line.response_done(output=[{"id": "m1", "type": "mcp_call", "name": "find_slot", "arguments": "{}"}])
+    line.play(1200)
+    assert line.creates == creates
+
+
 # --- tools that end the call ---
 
 
