@@ -1,0 +1,1 @@
+"""Parts the console's screens are made of."""
