@@ -27,6 +27,7 @@ from bridge.tool_runner import ToolFailed
 from calls.business import BusinessProfile
 from calls.events import CallEvent
 from calls.ids import BusinessId, CallSid
+from calls.operator import Command, Glimpse
 from calls.record import Disposition
 from calls.store.base import StoreError
 from calls.stream_token import TokenRefused, verify
@@ -52,6 +53,19 @@ class MediaSocket(Protocol):
         """Closes the socket."""
 
 
+class CallObserver(Protocol):
+    """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law."""
+
+    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+        """A piece of the caller's audio arrived."""
+
+    def agent_audio(self, audio: bytes, at_ms: float) -> None:
+        """Audio of the AI was sent; it is heard behind what was sent before."""
+
+    def cleared(self, at_ms: float) -> None:
+        """What was sent and not yet heard will not be."""
+
+
 class CallSession:
     """Serves one media stream. ``business_id`` is the one in the stream's URL, if it names one."""
 
@@ -70,6 +84,8 @@ class CallSession:
         self._release: wanted.Release | None = None
         self._report: Report | None = None
         self._is_given_up = False
+        self._observer: CallObserver | None = None
+        self._answered: str | None = None
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for_ms = inf
@@ -87,6 +103,10 @@ class CallSession:
             wanted.CloseStream: lambda output: self._send_twilio(output.code),
             wanted.CloseModel: lambda _: self._close_model(),
             wanted.Release: self._keep_release,
+            wanted.Answer: self._answer,
+            wanted.CallerSounded: lambda output: self._observe(lambda one: one.caller_audio(output.audio, self.call_ms)),
+            wanted.AgentSounded: lambda output: self._observe(lambda one: one.agent_audio(output.audio, self.call_ms)),
+            wanted.AgentSilenced: lambda _: self._observe(lambda one: one.cleared(self.call_ms)),
             wanted.Log: self._log,
         }
 
@@ -131,6 +151,51 @@ class CallSession:
     def drain(self) -> None:
         """The process must go."""
         self.step(given.Draining())
+
+    # --- operators ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> str:
+        """Where the call is: ``connecting``, ``greeting``, ``conversing``, ``closing`` or ``ended``."""
+        return self._core.phase.value
+
+    @property
+    def muted(self) -> bool:
+        """Whether an operator has told the AI to be silent."""
+        return self._core.operators.is_muted
+
+    @property
+    def call_ms(self) -> float:
+        """Milliseconds since the stream's ``start``; 0 before."""
+        began_ms = self._core.start_received_ms
+        return self._now_ms() - began_ms if began_ms is not None else 0.0
+
+    def command(self, operator: str, command: Command) -> str | None:
+        """An operator steps in. ``None``: accepted and on the record; otherwise one sentence why not."""
+        self._answered = "the call is over"
+        self.step(given.OperatorActs(operator, command))
+        return self._answered
+
+    def watch(self, observer: CallObserver | None) -> None:
+        """Somebody watches from now on, or nobody does any more."""
+        self._observer = observer
+        self.step(given.Watched(observer is not None))
+
+    def glimpse(self) -> list[Glimpse]:
+        """The lines that are being said, and those that have ended since the last look."""
+        return self._core.being_said(self._now_ms())
+
+    def _answer(self, answer: wanted.Answer) -> None:
+        self._answered = answer.error
+
+    def _observe(self, tell: Callable[[CallObserver], None]) -> None:
+        if self._observer is None:
+            return
+        try:
+            tell(self._observer)
+        except Exception:
+            log.exception("call.observer_failed", call_sid=self._call_sid)
+            self._observer = None
 
     def step(self, happened: given.AnyInput) -> None:
         """One step of the core, its outputs carried out."""

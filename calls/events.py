@@ -53,7 +53,7 @@ class GreetingFinished(EventBody, frozen=True, kw_only=True, tag="greeting.finis
     heard_ms: int
 
 
-class AgentTranscript(EventBody, frozen=True, kw_only=True, tag="agent.transcript"):
+class AgentTranscript(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="agent.transcript"):
     """What the caller heard the AI say: ``text`` ends where the audio was cut."""
 
     item_id: str
@@ -62,9 +62,11 @@ class AgentTranscript(EventBody, frozen=True, kw_only=True, tag="agent.transcrip
     interrupted: bool
     previous_item_id: str | None = None
     """The item said before it, so that both sides can be put in order."""
+    unheard: str | None = None
+    """What the AI was about to say when it was cut."""
 
 
-class CallerTranscript(EventBody, frozen=True, kw_only=True, tag="caller.transcript"):
+class CallerTranscript(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="caller.transcript"):
     """What the caller said, as the transcription model understood it."""
 
     item_id: str
@@ -157,11 +159,14 @@ class TransferStarted(EventBody, frozen=True, kw_only=True, tag="transfer.starte
     to: str
 
 
-class OperatorCommand(EventBody, frozen=True, kw_only=True, tag="operator.command"):
-    """An operator stepped in."""
+class OperatorCommand(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="operator.command"):
+    """An operator stepped in. ``text``: what was whispered or said; ``to``: whom the caller is put through to, if the operator
+    chose."""
 
     operator: str
     action: str
+    text: str | None = None
+    to: str | None = None
 
 
 class ModelLost(EventBody, frozen=True, kw_only=True, tag="model.lost"):

@@ -26,6 +26,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Said before a call is ended whose time is up; the bridge can say it without the model."""
     connecting: str
     """Said before a human is dialled because the AI cannot answer."""
+    transferring: str
+    """Said before a human is dialled because that is what was asked for."""
     cannot_answer: str
     leave_message: str
     message_taken: str
@@ -41,6 +43,7 @@ ENGLISH = Phrases(
     nobody_there="I can't hear you, so I'm ending the call. Please call again. Goodbye.",
     goodbye="Thank you for calling. I have to end our call now. Goodbye.",
     connecting="Our assistant can't take your call right now. One moment, I'm connecting you.",
+    transferring="One moment, I'm connecting you.",
     cannot_answer="We're sorry, we can't take your call right now. Please call again later. Goodbye.",
     leave_message="We can't take your call right now. Please leave a message after the tone.",
     message_taken="Thank you, your message has been recorded. Goodbye.",
@@ -59,6 +62,7 @@ PHRASES: dict[str, Phrases] = {
         nobody_there="אני לא שומעת אתכם, אז אסיים את השיחה. אנא התקשרו שוב. להתראות.",
         goodbye="תודה שהתקשרתם. אנחנו נאלצים לסיים את השיחה כעת. להתראות.",
         connecting="העוזר שלנו אינו זמין כרגע. רגע אחד, אני מעביר אתכם.",
+        transferring="רגע אחד, אני מעבירה אתכם.",
         cannot_answer="מצטערים, איננו יכולים לענות כרגע. נסו שוב מאוחר יותר. להתראות.",
         leave_message="איננו יכולים לענות כרגע. אנא השאירו הודעה אחרי הצפצוף.",
         message_taken="תודה, ההודעה נשמרה. להתראות.",
@@ -73,6 +77,7 @@ PHRASES: dict[str, Phrases] = {
         nobody_there="No le oigo, así que voy a colgar. Por favor, llame de nuevo. Adiós.",
         goodbye="Gracias por llamar. Tengo que terminar la llamada ahora. Adiós.",
         connecting="Nuestro asistente no puede atenderle ahora. Un momento, le paso.",
+        transferring="Un momento, le paso.",
         cannot_answer="Lo sentimos, ahora no podemos atender su llamada. Por favor, llame más tarde. Adiós.",
         leave_message="Ahora no podemos atender su llamada. Por favor, deje un mensaje después de la señal.",
         message_taken="Gracias, su mensaje ha sido grabado. Adiós.",
@@ -87,6 +92,7 @@ PHRASES: dict[str, Phrases] = {
         nobody_there="Je ne vous entends pas, je vais donc raccrocher. Rappelez-nous. Au revoir.",
         goodbye="Merci de votre appel. Je dois y mettre fin maintenant. Au revoir.",
         connecting="Notre assistant ne peut pas vous répondre pour le moment. Un instant, je vous mets en relation.",
+        transferring="Un instant, je vous mets en relation.",
         cannot_answer="Nous sommes désolés, nous ne pouvons pas vous répondre pour le moment. Rappelez plus tard. Au revoir.",
         leave_message="Nous ne pouvons pas vous répondre pour le moment. Laissez un message après le bip.",
         message_taken="Merci, votre message a été enregistré. Au revoir.",
@@ -102,6 +108,7 @@ PHRASES: dict[str, Phrases] = {
         nobody_there="لا أسمعكم، لذلك سأنهي المكالمة. يرجى الاتصال مرة أخرى. مع السلامة.",
         goodbye="شكرا لاتصالكم. علي إنهاء المكالمة الآن. مع السلامة.",
         connecting="مساعدنا غير متاح الآن. لحظة من فضلكم، سأحولكم.",
+        transferring="لحظة من فضلكم، سأحولكم.",
         cannot_answer="نعتذر، لا يمكننا الرد على مكالمتكم الآن. يرجى الاتصال لاحقا. مع السلامة.",
         leave_message="لا يمكننا الرد على مكالمتكم الآن. يرجى ترك رسالة بعد الصافرة.",
         message_taken="شكرا، تم تسجيل رسالتكم. مع السلامة.",
@@ -116,6 +123,7 @@ PHRASES: dict[str, Phrases] = {
         nobody_there="Я вас не слышу и завершаю звонок. Пожалуйста, перезвоните. До свидания.",
         goodbye="Спасибо за звонок. Мне нужно завершить разговор. До свидания.",
         connecting="Наш помощник сейчас не может ответить. Одну минуту, я вас соединяю.",
+        transferring="Одну минуту, я вас соединяю.",
         cannot_answer="Извините, сейчас мы не можем ответить. Пожалуйста, перезвоните позже. До свидания.",
         leave_message="Сейчас мы не можем ответить. Пожалуйста, оставьте сообщение после сигнала.",
         message_taken="Спасибо, ваше сообщение записано. До свидания.",

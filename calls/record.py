@@ -71,8 +71,10 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
                 changes["last_line"] = text
             case events.BargeInCut():
                 changes["barge_ins"] = self.barge_ins + 1
-            case events.ClosingStarted():
+            case events.ClosingStarted() | events.TransferStarted():
                 changes["phase"] = "closing"
+            case events.OperatorCommand(action="mute" | "unmute" as action):
+                changes["muted"] = action == "mute"
             case events.CallEnded() as ended:
                 changes |= {
                     "phase": "ended",

@@ -8,6 +8,7 @@ import msgspec
 from bridge.conversation import model_events as ev
 from bridge.conversation import model_messages
 from bridge.conversation.outbox import Outbox
+from bridge.conversation.outputs import AgentSilenced, AgentSounded
 from bridge.conversation.playback import Playback, Played
 from bridge.conversation.responses import Response, Responses
 from bridge.conversation.transcript import Transcript
@@ -88,6 +89,7 @@ class AgentVoice:
         if not self.is_sounding():
             return []
         self._outbox.twilio(self._writer.clear())
+        self._outbox.observe(AgentSilenced())
         cut = self.playback.clear(self._outbox.now_ms)
         self.cancel_generation()
         for played in cut:
@@ -105,6 +107,7 @@ class AgentVoice:
             self._outbox.model(model_messages.response_cancel(response.id))
 
     def _play(self, item_id: str, audio: bytes) -> None:
+        self._outbox.observe(AgentSounded(audio))
         for piece in self.playback.send(item_id, audio, self._outbox.now_ms):
             self._outbox.twilio(self._writer.media(b64encode(piece.audio).decode("ascii")))
             self._outbox.twilio(self._writer.mark(piece.mark))

@@ -46,6 +46,8 @@ class Closing(msgspec.Struct):
     """Some of the last words went out."""
     turns: list[str] = []
     """The caller's turns since the closing began."""
+    announcement: str | None = None
+    """What the caller is told before a human is dialled; Twilio says it if the model does not."""
     completed: bool = False
     """Twilio's REST API has confirmed the call's end."""
 

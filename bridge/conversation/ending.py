@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.closing import Closing, Step, fallback_disposition
@@ -14,11 +16,12 @@ from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Response, Wish
 from calls import events
+from calls.language import phrases_of
 from calls.record import Disposition
 
 if TYPE_CHECKING:
     from bridge.conversation.machine import Conversation
-    from calls.business import BusinessProfile
+    from calls.business import BusinessProfile, Escalation
 
 
 class Ending:
@@ -57,7 +60,7 @@ class Ending:
             return
         phrase = self._farewells.end_phrase(text)
         if phrase is not None and conversation.profile is not None:
-            self._drop_unheard_reply()
+            self.drop_unheard_reply()
             self.say_goodbye("farewell", conversation.profile.closing_text, phrase=phrase, may_reopen=True)
             for later in conversation.ear.turns.after(item_id):  # said before the goodbye began, and maybe not a goodbye
                 self.turn_ended(later)
@@ -72,20 +75,39 @@ class Ending:
 
     def say_goodbye(self, reason: str, text: str, *, phrase: str | None = None, may_reopen: bool = False) -> None:
         """The model says ``text``, then the call is ended. A closing that is on already becomes final, unless this one is not."""
-        conversation = self._conversation
         closing = self._begin(reason, Disposition(action="hang_up", reason=reason), phrase)
         if closing is None:
             if self.closing is not None and not may_reopen:
                 self.closing.may_reopen = False
             return
         closing.may_reopen = may_reopen
-        if conversation.model_is_gone:
-            self._say_stored("goodbye")
-        else:
-            closing.waits_for_model = True
-            responses = conversation.voice.responses
-            responses.want_no_more(Purpose.REPLY, Purpose.PROMPT)
-            responses.want(Wish(Purpose.CLOSING, instruction=verbatim(text), with_tools=False))
+        self._have_said(closing, text)
+
+    def transfer(self, escalation: Escalation, reason: str, to: str | None = None) -> None:
+        """The caller is told, then the stream is left so that Twilio dials a human: ``to``, or the business's own."""
+        conversation = self._conversation
+        if conversation.profile is None:
+            return
+        target = to or escalation.to
+        disposition = Disposition(action="dial", reason=reason, to=target, timeout_s=escalation.timeout_s)
+        announcement = escalation.announce or phrases_of(conversation.profile.language).transferring
+        self.drop_unheard_reply()
+        closing = self._begin(reason, disposition, None, began=events.TransferStarted(to=target))
+        if closing is not None:
+            closing.announcement = announcement
+            self._have_said(closing, announcement)
+
+    def end_now(self, reason: str) -> bool:
+        """The call is completed without another word; ``False`` if what becomes of the caller is being stored already."""
+        if self.closing is None:
+            self._begin(reason, Disposition(action="hang_up", reason=reason), None)
+        closing = self.closing
+        if closing is None or closing.step not in (Step.SPEAKING, Step.LISTENING):
+            return False
+        closing.reason, closing.may_reopen = reason, False
+        closing.disposition = Disposition(action="hang_up", reason=reason)
+        self._store(closing)
+        return True
 
     def fall_back(self, reason: str, line: str | None) -> None:
         """The bridge says a stored ``line``, if any, then the business's fallback takes over."""
@@ -106,7 +128,7 @@ class Ending:
         elif closing.step is Step.SPEAKING and closing.waits_for_model:
             closing.waits_for_model = False
             if not closing.has_been_heard:
-                self._say_stored("goodbye")
+                self._say_without_model(closing)
 
     # --- what happens meanwhile --------------------------------------------------------------------------------------------
 
@@ -135,7 +157,7 @@ class Ending:
             return
         closing.waits_for_model = False
         if not closing.has_been_heard:
-            self._say_stored("goodbye")
+            self._say_without_model(closing)
 
     def _end_as_decided(self, response: Response) -> None:
         """A response that spoke is the last one of the conversation; one that did not is followed by an ordinary reply that is."""
@@ -156,12 +178,10 @@ class Ending:
         if closing is None:
             return
         if closing.step is Step.SPEAKING and now_ms >= closing.wake_at_ms:
-            self._conversation.outbox.error(
-                "model", "closing", "the model did not say goodbye in time; the stored goodbye was played"
-            )
+            self._conversation.outbox.error("model", "closing", "the model did not say the last words in time; others did")
             closing.waits_for_model = False
             self._conversation.let_go_of_model()
-            self._say_stored("goodbye")
+            self._say_without_model(closing)
         if now_ms >= self._last_words_over_at_ms(closing):
             closing.waits_for_model = False
         if closing.step is Step.SPEAKING and not closing.waits_for_model and not self._conversation.voice.is_audible():
@@ -206,9 +226,12 @@ class Ending:
             is_pending = conversation.ear.turns.caller_is_speaking or None in texts
             if is_pending and conversation.now_ms < closing.wake_at_ms:
                 return
-        closing.enter(Step.STORING, conversation.now_ms)
-        conversation.let_go_of_model()
-        conversation.outbox.add(wanted.StoreDisposition(closing.disposition))
+        self._store(closing)
+
+    def _store(self, closing: Closing) -> None:
+        closing.enter(Step.STORING, self._conversation.now_ms)
+        self._conversation.let_go_of_model()
+        self._conversation.outbox.add(wanted.StoreDisposition(closing.disposition))
 
     def _reopen(self) -> None:
         conversation = self._conversation
@@ -217,17 +240,40 @@ class Ending:
         conversation.outbox.record(events.ClosingReopened())
         conversation.voice.responses.want(Wish(Purpose.REPLY))
 
-    def _begin(self, reason: str, disposition: Disposition, phrase: str | None) -> Closing | None:
+    def _begin(
+        self, reason: str, disposition: Disposition, phrase: str | None, *, began: events.AnyEvent | None = None
+    ) -> Closing | None:
         conversation = self._conversation
         if self.closing is not None or after(conversation.phase, Trigger.CLOSING_STARTED) is None:
             return None
         conversation.greeting_cut_short()
         conversation.move(Trigger.CLOSING_STARTED)
         self.closing = Closing(reason, disposition, step_since_ms=conversation.now_ms, turns=[])
-        conversation.outbox.record(events.ClosingStarted(reason=reason, phrase=phrase))
+        conversation.outbox.record(began or events.ClosingStarted(reason=reason, phrase=phrase))
         conversation.ear.asides.forget()
         conversation.interruption.forget()
         return self.closing
+
+    def _have_said(self, closing: Closing, text: str) -> None:
+        """The model says the last words, or, where it cannot, somebody else does."""
+        conversation = self._conversation
+        responses = conversation.voice.responses
+        if not conversation.model_is_gone and not responses.has_been_asked:
+            conversation.let_go_of_model()  # it has not even been set up
+        if conversation.model_is_gone:
+            self._say_without_model(closing)
+            return
+        closing.waits_for_model = True
+        responses.want_no_more(Purpose.REPLY, Purpose.PROMPT, Purpose.OPERATOR)
+        responses.want(Wish(Purpose.CLOSING, instruction=verbatim(text), with_tools=False))
+
+    def _say_without_model(self, closing: Closing) -> None:
+        """The stored goodbye; what is said before a human is dialled is left to Twilio."""
+        if closing.announcement is None:
+            self._say_stored("goodbye")
+        else:
+            closing.disposition = msgspec.structs.replace(closing.disposition, say=closing.announcement)
+            closing.has_been_heard = True
 
     def _say_stored(self, name: str) -> None:
         line: SpokenLine | None = self._conversation.lines.get(name)
@@ -236,7 +282,7 @@ class Ending:
         if self.closing is not None:
             self.closing.has_been_heard = True
 
-    def _drop_unheard_reply(self) -> None:
+    def drop_unheard_reply(self) -> None:
         """The automatic reply to the goodbye itself, as long as nothing of it was heard; one already audible plays to its end."""
         voice = self._conversation.voice
         response = voice.responses.active

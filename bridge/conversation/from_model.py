@@ -44,6 +44,7 @@ class ModelSide:
             ev.SpeechStarted: self._speech_started,
             ev.SpeechStopped: self._speech_stopped,
             ev.Committed: self._committed,
+            ev.CallerTextDelta: self._caller_text_delta,
             ev.CallerTextDone: self._caller_text,
             ev.CallerTextFailed: self._caller_text_failed,
             ev.SessionUpdated: self._session_updated,
@@ -211,9 +212,13 @@ class ModelSide:
         if ai_goes_on:
             conversation.ear.asides.keep(item_id, speech_ms)
         else:
-            if is_generating:  # an answer to half of what the caller had to say, and nothing of it heard
+            if active is not None and is_generating and active.purpose is not Purpose.OPERATOR:
+                # An answer to half of what the caller had to say, and nothing of it heard.
                 conversation.voice.cancel_generation()
             conversation.voice.responses.want(Wish(Purpose.REPLY))
+
+    def _caller_text_delta(self, event: ev.CallerTextDelta) -> None:
+        self._conversation.transcript.caller_text(event.item_id, event.delta)
 
     def _caller_text(self, event: ev.CallerTextDone) -> None:
         self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.conversation import twilio_messages as tw
+from bridge.conversation.outputs import CallerSounded
 from calls.events import Dtmf
 from calls.ids import CallSid
 
@@ -65,7 +66,9 @@ class TwilioSide:
         audio = tw.audio_of(message.media.payload)
         if audio is None:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
-        elif audio and not self._conversation.model_is_gone:
+            return
+        self._conversation.outbox.observe(CallerSounded(audio))
+        if audio and not self._conversation.model_is_gone:
             self.last_was_news = self._conversation.caller_heard(message.media.payload, audio)
 
     def _dtmf(self, digit: str) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.conversation.agent_voice import SpokenLine
 from calls.business import BusinessProfile
+from calls.operator import Command
 from calls.record import CallRecord
 
 
@@ -83,6 +84,19 @@ class CallOver(Input, frozen=True):
     status: str
 
 
+class OperatorActs(Input, frozen=True):
+    """An operator steps in; answered with ``Answer`` in the same step."""
+
+    operator: str
+    command: Command
+
+
+class Watched(Input, frozen=True):
+    """Whether anybody watches: what sounds on the line is told only then."""
+
+    on: bool
+
+
 class Draining(Input, frozen=True):
     """The process must go: leave the stream without a disposition, so that ``/stream-ended`` decides."""
 
@@ -103,6 +117,8 @@ AnyInput = (
     | DispositionStored
     | CallCompleted
     | CallOver
+    | OperatorActs
+    | Watched
     | Draining
     | Tick
 )

@@ -30,12 +30,15 @@ from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
+from bridge.conversation.stepping_in import SteppingIn
 from bridge.conversation.tools import Tools, declared_tools
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
 from calls.ids import CallSid
 from calls.language import phrases_of
+from calls.operator import Glimpse
+from calls.record import CallRecord
 
 START_WITHIN_MS = 10_000
 """A media WebSocket that has not said ``start`` by then is nobody's call."""
@@ -59,6 +62,9 @@ class Conversation:
         self.tools = Tools(self.outbox)
         self.clocks = Clocks()
         self.ending = Ending(self)
+        self.operators = SteppingIn(self)
+        self.record: CallRecord | None = None
+        """The call's record as it was when the stream was accepted."""
         self.profile: BusinessProfile | None = None
         self.usage: dict[str, int] = {}
         self.start_received_ms: float | None = None
@@ -86,6 +92,8 @@ class Conversation:
             given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
             given.CallCompleted: lambda completed: self.ending.call_completed(ok=completed.ok),
             given.CallOver: lambda over: self.stream_over(over.status),
+            given.OperatorActs: self.operators.act,
+            given.Watched: self._watched,
             given.Draining: lambda _: self.leave(1001),
             given.Tick: lambda _: None,
         }
@@ -126,7 +134,12 @@ class Conversation:
             self.tools.wake_at_ms if not self.model_is_gone else inf,
             self.clocks.wake_at_ms,
             self.ending.wake_at_ms,
+            self.operators.unmutes_at_ms,
         )
+
+    def being_said(self, now_ms: float) -> list[Glimpse]:
+        """The lines that are being said, for somebody who watches; changes nothing but what was looked at."""
+        return self.transcript.being_said(lambda item_id: self.voice.playback.played(item_id, now_ms))
 
     @property
     def now_ms(self) -> float:
@@ -232,6 +245,7 @@ class Conversation:
             return
         self._deadlines.pop("token", None)
         self.profile = accepted.profile
+        self.record = accepted.record
         self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
         self.ear.configure(accepted.profile)
@@ -249,6 +263,9 @@ class Conversation:
         if self.profile is None:
             self.outbox.add(wanted.Log("stream_refused", refused.reason))
             self.leave(1008)
+
+    def _watched(self, watched: given.Watched) -> None:
+        self.outbox.is_watched = watched.on
 
     def _model_opened(self, opened: given.ModelOpened) -> None:
         if not self.model_is_gone and not self.model_is_open:
@@ -282,6 +299,7 @@ class Conversation:
             self._deadline_met(name)
         if self.now_ms >= self.voice.responses.stalled_at_ms:
             self.lose_model("stalled")
+        self.operators.speak_again_when_forgotten()
         if self.profile is not None:
             self._meet_clocks(self.profile)
 
@@ -365,7 +383,7 @@ class Conversation:
         return self.voice.playback.sounds_until_ms if self.voice.is_sounding() else self.ear.asides.wake_at_ms
 
     def _go_on_after_a_noise(self) -> None:
-        if self.phase is Phase.CONVERSING and self.interruption.resume():
+        if self.phase is Phase.CONVERSING and not self.operators.is_muted and self.interruption.resume():
             self.voice.responses.want(Wish(Purpose.REPLY))
 
     def _go_on_after_tools(self) -> None:
@@ -375,7 +393,7 @@ class Conversation:
         filler = self.tools.filler_due()
         if self.phase is not Phase.CONVERSING:
             return
-        if filler is not None and not self.voice.is_audible():
+        if filler is not None and not self.voice.is_audible() and not self.operators.is_muted:
             self.voice.responses.want(Wish(Purpose.PROMPT, instruction=model_messages.verbatim(filler), with_tools=False))
         free = self.voice.responses.active is None and not self.ear.turns.caller_is_speaking
         if self.tools_await_reply and not self.tools.pending() and free:
@@ -401,6 +419,7 @@ class Conversation:
         responses = self.voice.responses
         busy = (
             self.phase is not Phase.CONVERSING
+            or self.operators.is_muted
             or self.voice.is_audible()
             or responses.active is not None
             or responses.is_wanted

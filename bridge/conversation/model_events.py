@@ -91,6 +91,13 @@ class OutputItemDone(ModelEvent, frozen=True):
     response_id: str = ""
 
 
+class CallerTextDelta(ModelEvent, frozen=True):
+    """``…input_audio_transcription.delta``."""
+
+    item_id: str = ""
+    delta: str = ""
+
+
 class CallerTextDone(ModelEvent, frozen=True):
     """``…input_audio_transcription.completed``."""
 
@@ -181,6 +188,7 @@ _READ: dict[str, type[ModelEvent]] = {
     "input_audio_buffer.committed": Committed,
     "conversation.item.added": ItemAdded,
     "conversation.item.created": ItemAdded,
+    "conversation.item.input_audio_transcription.delta": CallerTextDelta,
     "conversation.item.input_audio_transcription.completed": CallerTextDone,
     "conversation.item.input_audio_transcription.failed": CallerTextFailed,
     "response.output_item.done": OutputItemDone,
@@ -202,7 +210,6 @@ _PASSED = frozenset(
         "conversation.item.deleted",
         "conversation.item.retrieved",
         "conversation.item.truncated",
-        "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.segment",
         "input_audio_buffer.cleared",
         "input_audio_buffer.timeout_triggered",

@@ -18,6 +18,7 @@ class Outbox:
         self._outputs: list[AnyOutput] = []
         self._last_seq: int | None = None
         self._told: set[tuple[str, str]] = set()
+        self.is_watched = False
 
     def number_from(self, last_seq: int) -> None:
         """The call is ours from here on; its record stands at ``last_seq``."""
@@ -34,6 +35,11 @@ class Outbox:
     def model(self, event: dict[str, Any]) -> None:
         """An event for the model."""
         self._outputs.append(SendModel(model_messages.encode(event)))
+
+    def observe(self, output: AnyOutput) -> None:
+        """An output that only somebody who watches has a use for."""
+        if self.is_watched:
+            self._outputs.append(output)
 
     def record(self, body: AnyEvent) -> None:
         """An event for the call's record. Before the call is ours there is no record, and the log is told instead."""

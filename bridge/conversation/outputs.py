@@ -79,6 +79,28 @@ class Release(Output, frozen=True):
     usage: Usage
 
 
+class Answer(Output, frozen=True):
+    """What an operator's command is answered with: ``None``, accepted; otherwise why not, in a sentence."""
+
+    error: str | None
+
+
+class CallerSounded(Output, frozen=True):
+    """Somebody watches: a piece of the caller's audio, μ-law."""
+
+    audio: bytes
+
+
+class AgentSounded(Output, frozen=True):
+    """Somebody watches: audio of the AI was sent, μ-law; it is heard behind what was sent before."""
+
+    audio: bytes
+
+
+class AgentSilenced(Output, frozen=True):
+    """Somebody watches: what was sent and not yet heard will not be."""
+
+
 class Log(Output, frozen=True):
     """Tell the log, not the record: something about a stream that has no call. Holds no secrets."""
 
@@ -97,5 +119,9 @@ AnyOutput = (
     | CloseStream
     | CloseModel
     | Release
+    | Answer
+    | CallerSounded
+    | AgentSounded
+    | AgentSilenced
     | Log
 )

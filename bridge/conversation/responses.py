@@ -21,6 +21,8 @@ class Purpose(Enum):
     REPLY = "reply"
     PROMPT = "prompt"
     """A sentence of the bridge's choosing: still there?, one moment."""
+    OPERATOR = "operator"
+    """A line an operator has the AI speak."""
     CLOSING = "closing"
 
 
@@ -66,12 +68,14 @@ class Responses:
         self.active: Response | None = None
         self.has_been_asked = False
         """Whether any response was ever asked for."""
+        self.withheld: frozenset[Purpose] = frozenset()
+        """What is not asked for at present, however much it is wanted."""
         self._waiting: list[Wish] = []
         self._over: set[str] = set()
 
     def want(self, wish: Wish) -> None:
-        """A response is wanted as soon as the model is free."""
-        if all(waiting.purpose != wish.purpose for waiting in self._waiting):
+        """A response is wanted as soon as the model is free. Of what an operator has said, every line is."""
+        if wish.purpose is Purpose.OPERATOR or not self.wants(wish.purpose):
             self._waiting.append(wish)
 
     def want_no_more(self, *purposes: Purpose) -> None:
@@ -89,10 +93,12 @@ class Responses:
 
     def next(self, now_ms: float) -> Response | None:
         """The response to create now, or ``None`` while one is active or none is wanted."""
-        if self.active is not None or not self._waiting:
+        wish = next((wish for wish in self._waiting if wish.purpose not in self.withheld), None)
+        if self.active is not None or wish is None:
             return None
+        self._waiting.remove(wish)
         self.has_been_asked = True
-        self.active = Response(self._waiting.pop(0), now_ms)
+        self.active = Response(wish, now_ms)
         return self.active
 
     def sign(self, response_id: str, now_ms: float) -> Response | None:

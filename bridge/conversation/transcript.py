@@ -7,16 +7,24 @@ ready waits up to ``WAIT_MS`` for those before it, then goes on the record with 
 What the AI said is what the caller *heard*: a line whose audio was cut ends where the audio did.
 """
 
+from collections import deque
+from collections.abc import Callable
 from math import inf
 
 import msgspec
 
+from bridge.conversation.playback import Played
 from calls.events import AgentTranscript, CallerTranscript
+from calls.operator import Glimpse, Side
 
 WAIT_MS = 2000
 """How long a finished line is held back for an earlier one."""
 MAX_LINES = 2000
 """Lines kept in mind per stream; the oldest are forgotten, having long been recorded."""
+MAX_GLIMPSE = 4000
+"""Characters shown of a line that is being said."""
+MAX_OVER = 50
+"""Lines that are over and that nobody has looked at since."""
 
 
 class _Line(msgspec.Struct, eq=False):
@@ -38,6 +46,7 @@ class Transcript:
         self._lines: list[_Line] = []
         self._by_item: dict[str, _Line] = {}
         self._hidden: set[str] = set()
+        self._over: deque[Glimpse] = deque(maxlen=MAX_OVER)
 
     def hide(self, item_id: str) -> None:
         """An item of the bridge's own making: it is part of the chain and nobody's line."""
@@ -58,6 +67,12 @@ class Transcript:
             line.speaker = line.speaker or speaker
         elif not line.speaker:
             line.settled = True
+
+    def caller_text(self, item_id: str, delta: str) -> None:
+        """A piece of what the caller said, before the transcription is complete."""
+        line = self._line(item_id, "caller")
+        if line is not None and not line.settled and line.ready_at_ms is None:
+            line.generated += delta
 
     def caller_said(self, item_id: str, text: str, now_ms: float) -> None:
         """The transcription of a turn. An empty one settles the turn without a line."""
@@ -93,11 +108,31 @@ class Transcript:
             return
         if heard_ms <= 0:
             line.settled = True
+            self._glimpse_of_what_is_over(line)
             return
         line.heard_ms = round(heard_ms)
         line.interrupted = heard_ms < sent_ms - 1
         line.text = heard_part(line.generated, heard_ms, sent_ms) if line.interrupted else line.generated.strip()
         line.ready_at_ms = now_ms
+        self._glimpse_of_what_is_over(line)
+
+    def being_said(self, played: Callable[[str], Played]) -> list[Glimpse]:
+        """The lines under way, each as far as it is known and heard, and once more those that have come to their end since the
+        last look.
+
+        Args:
+            played: what was sent and heard of an item of the AI.
+        """
+        glimpses = list(self._over)
+        self._over.clear()
+        for line in self._lines:
+            if line.generated and not line.settled and line.ready_at_ms is None:
+                glimpses.append(_glimpse(line, _heard_chars(line, played)))
+        return glimpses
+
+    def _glimpse_of_what_is_over(self, line: _Line) -> None:
+        if line.generated.strip():
+            self._over.append(_glimpse(line, len(line.text), over=True))
 
     def text_of(self, item_id: str) -> str | None:
         """The caller's text of a turn, or ``None`` while it is not known."""
@@ -140,6 +175,7 @@ class Transcript:
             heard_ms=line.heard_ms,
             interrupted=line.interrupted,
             previous_item_id=previous,
+            unheard=line.generated.strip()[len(line.text) :].strip() or None if line.interrupted else None,
         )
 
     def _line(self, item_id: str, speaker: str) -> _Line | None:
@@ -168,6 +204,19 @@ class Transcript:
         if previous is None:
             return len(self._lines)
         return self._lines.index(previous) + 1
+
+
+def _glimpse(line: _Line, heard_chars: int, *, over: bool = False) -> Glimpse:
+    text = line.generated.strip()[:MAX_GLIMPSE]
+    side: Side = "agent" if line.speaker == "agent" else "caller"
+    return Glimpse(side=side, item_id=line.item_id, text=text, heard_chars=min(heard_chars, len(text)), over=over)
+
+
+def _heard_chars(line: _Line, played: Callable[[str], Played]) -> int:
+    if line.speaker != "agent":
+        return len(line.generated)
+    so_far = played(line.item_id)
+    return len(heard_part(line.generated, so_far.heard_ms, so_far.sent_ms))
 
 
 def heard_part(text: str, heard_ms: float, sent_ms: float) -> str:

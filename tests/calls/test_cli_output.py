@@ -57,7 +57,7 @@ def test_csv_rows_have_the_text_and_everything_else() -> None:
 
     assert [len(row) for row in rows] == [len(CSV_HEADER)] * 2
     assert rows[0][1:5] == ["1", "2026-01-01T12:00:00.010Z", "caller.transcript", 'he said "no", ok']
-    assert msgspec.json.decode(rows[0][5]) == {"item_id": "item_1", "previous_item_id": None}
+    assert msgspec.json.decode(rows[0][5]) == {"item_id": "item_1"}
     assert rows[1][3:] == ["dtmf", "", '{"digit":"#"}']
 
 

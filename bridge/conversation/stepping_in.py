@@ -1,0 +1,168 @@
+"""An operator steps in: what each command does to the conversation, and why it may be refused.
+
+Every command that is accepted goes on the record with the operator's name before anything it causes. An AI that was told to be
+silent hears and remembers everything, and answers what was left unanswered once it may speak again; only the greeting, the last
+words and what operators have it say are spoken meanwhile. No operator can leave a caller in silence for good: without another
+word of theirs the AI speaks again after ``SILENT_MS``.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from bridge.conversation import model_messages
+from bridge.conversation.outputs import Answer
+from bridge.conversation.phases import Phase
+from bridge.conversation.responses import Purpose, Wish
+from calls.address import channel_of, is_dialable
+from calls.business import Escalation
+from calls.events import OperatorCommand
+from calls.operator import Command
+
+if TYPE_CHECKING:
+    from bridge.conversation.inputs import OperatorActs
+    from bridge.conversation.machine import Conversation
+
+SILENT_MS = 120_000
+"""How long the AI stays silent without another word of an operator."""
+REASON = "operator"
+"""Why a call ended that an operator ended."""
+TRANSFERRED = "transferred"
+"""Why a call ended for the AI that was put through to a human."""
+
+_BEING_ENDED = "the call is being ended already"
+_NO_AI = "the AI is not on this call any more"
+
+
+class SteppingIn:
+    """The operators' side of one stream."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self.is_muted = False
+        self.unmutes_at_ms = inf
+        """When the AI speaks again by itself."""
+
+    def act(self, given: OperatorActs) -> None:
+        """One command, answered at once."""
+        error = self._refusal(given.command)
+        if error is None:
+            self._note(given.operator, given.command)
+            self._carry_out(given.command)
+        self._conversation.outbox.add(Answer(error))
+
+    def speak_again_when_forgotten(self) -> None:
+        """Ends a silence that no operator has ended."""
+        if self._conversation.now_ms >= self.unmutes_at_ms:
+            self._conversation.outbox.record(OperatorCommand(operator="frontdesk", action="unmute"))
+            self._unmute()
+
+    # --- may it be done? ---------------------------------------------------------------------------------------------------
+
+    def _refusal(self, command: Command) -> str | None:
+        """Why the command cannot be carried out, in a sentence, or ``None``."""
+        match command.action:
+            case "hangup" | "force_hangup" | "listen" | "unlisten":
+                return None
+            case "escalate":
+                return self._why_not_escalated(command.to)
+            case "say" | "whisper":
+                return self._why_not_told(command)
+            case "mute" | "unmute":
+                return self._why_no_ai()
+
+    def _why_no_ai(self) -> str | None:
+        conversation = self._conversation
+        if conversation.ending.closing is not None:
+            return _BEING_ENDED
+        return _NO_AI if conversation.model_is_gone else None
+
+    def _why_not_told(self, command: Command) -> str | None:
+        if not (command.text or "").strip():
+            return f"{command.action} needs a text"
+        if self._conversation.phase is Phase.CONNECTING and not self._conversation.model_is_gone:
+            return "the AI is not on the line yet; try again in a moment"
+        return self._why_no_ai()
+
+    def _why_not_escalated(self, to: str | None) -> str | None:
+        conversation = self._conversation
+        profile, record = conversation.profile, conversation.record
+        if conversation.ending.closing is not None:
+            return _BEING_ENDED
+        if profile is None or record is None:
+            return "the call is not ours yet"
+        target = to or (profile.escalation.to if profile.escalation is not None else None)
+        if target is None:
+            return "this business names nobody to escalate to; say whom to dial"
+        if not is_dialable(target):
+            return f"{target!r} cannot be dialled; write +15005550010, client:NAME or sip:NAME@HOST"
+        if record.channel == "whatsapp" and channel_of(target) == "pstn":
+            return "a WhatsApp caller can be put through to client:NAME or sip:NAME@HOST only"
+        if target in profile.numbers:
+            return "that is this business's own number, where the AI would answer again"
+        return None
+
+    # --- done --------------------------------------------------------------------------------------------------------------
+
+    def _note(self, operator: str, command: Command) -> None:
+        text = command.text if command.action in ("say", "whisper") else None
+        to = command.to if command.action == "escalate" else None
+        self._conversation.outbox.record(OperatorCommand(operator=operator, action=command.action, text=text, to=to or None))
+        if self.is_muted:
+            self.unmutes_at_ms = self._conversation.now_ms + SILENT_MS
+
+    def _carry_out(self, command: Command) -> None:
+        match command.action:
+            case "hangup":
+                self._hang_up()
+            case "force_hangup":
+                self._conversation.ending.end_now(REASON)
+            case "escalate":
+                self._escalate(command.to or None)
+            case "say":
+                self._say((command.text or "").strip())
+            case "whisper":
+                self._conversation.outbox.model(model_messages.instruction(_WHISPER.format(text=(command.text or "").strip())))
+            case "mute":
+                self._mute()
+            case "unmute":
+                self._unmute()
+
+    def _hang_up(self) -> None:
+        conversation = self._conversation
+        if conversation.profile is not None:
+            conversation.ending.drop_unheard_reply()
+            conversation.ending.say_goodbye(REASON, conversation.profile.closing_text)
+
+    def _escalate(self, to: str | None) -> None:
+        conversation = self._conversation
+        if conversation.profile is not None:
+            escalation = conversation.profile.escalation or Escalation(to=to or "")
+            conversation.ending.transfer(escalation, TRANSFERRED, to)
+
+    def _say(self, text: str) -> None:
+        conversation = self._conversation
+        conversation.ending.drop_unheard_reply()
+        responses = conversation.voice.responses
+        responses.want_no_more(Purpose.REPLY, Purpose.PROMPT)  # what an operator says is the answer
+        responses.want(Wish(Purpose.OPERATOR, instruction=model_messages.verbatim(text), with_tools=False))
+
+    def _mute(self) -> None:
+        conversation = self._conversation
+        self.is_muted, self.unmutes_at_ms = True, conversation.now_ms + SILENT_MS
+        conversation.voice.responses.withheld = frozenset({Purpose.REPLY, Purpose.PROMPT})
+        if conversation.phase is Phase.CONVERSING:
+            conversation.voice.cut()
+            conversation.ending.drop_unheard_reply()
+            conversation.interruption.forget()
+
+    def _unmute(self) -> None:
+        self.is_muted, self.unmutes_at_ms = False, inf
+        self._conversation.voice.responses.withheld = frozenset()
+
+
+_WHISPER = (
+    "A colleague from the business, whom the caller cannot hear, tells you: “{text}”. Take it into account from now on. "
+    "Do not read it out, and do not mention the colleague."
+)

@@ -1,0 +1,59 @@
+"""What the operator API needs of a call that is being served."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from calls.ids import CallSid
+from calls.operator import Command, Glimpse
+
+
+class CallObserver(Protocol):
+    """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law at 8 kHz."""
+
+    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+        """A piece of the caller's audio arrived."""
+
+    def agent_audio(self, audio: bytes, at_ms: float) -> None:
+        """Audio of the AI was sent; it is heard behind what was sent before."""
+
+    def cleared(self, at_ms: float) -> None:
+        """What was sent and not yet heard will not be."""
+
+
+class LiveCall(Protocol):
+    """A call's session."""
+
+    @property
+    def call_sid(self) -> CallSid | None:
+        """The call, once its token has been checked."""
+
+    @property
+    def phase(self) -> str:
+        """Where the call is."""
+
+    @property
+    def muted(self) -> bool:
+        """Whether an operator has told the AI to be silent."""
+
+    @property
+    def call_ms(self) -> float:
+        """Milliseconds since the stream's ``start``."""
+
+    def command(self, operator: str, command: Command) -> str | None:
+        """An operator steps in. ``None``: accepted and on the record; otherwise one sentence why not."""
+
+    def watch(self, observer: CallObserver | None) -> None:
+        """Somebody watches from now on, or nobody does any more."""
+
+    def glimpse(self) -> Sequence[Glimpse]:
+        """The lines that are being said, and those that have ended since the last look."""
+
+
+class LiveSessions(Protocol):
+    """The calls this process serves."""
+
+    def live(self) -> Iterable[LiveCall]:
+        """All of them, whether accepted or not."""
+
+    def session_of(self, call_sid: CallSid) -> LiveCall | None:
+        """The session of a call, if this process serves it."""
