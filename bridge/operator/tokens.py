@@ -2,8 +2,9 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
+from itertools import combinations
 
 import msgspec
 
@@ -39,11 +40,11 @@ def parse_tokens(text: str) -> tuple[OperatorKey, ...]:
     """
     entries = [entry.strip() for entry in text.split(",")]
     keys = tuple(_key(nth, entry) for nth, entry in enumerate(entries, start=1) if entry)
-    for name in _repeated(key.name for key in keys):
-        raise TokensUnusable(f"the name {name} is used twice; give every operator a name of their own.")
-    for digest in _repeated(key.digest for key in keys):
-        names = " and ".join(key.name for key in keys if key.digest == digest)
-        raise TokensUnusable(f"{names} have the same token; give every operator a token of their own.")
+    for one, other in combinations(keys, 2):
+        if one.name == other.name:
+            raise TokensUnusable(f"the name {one.name} is used twice; give every operator a name of their own.")
+        if one.digest == other.digest:
+            raise TokensUnusable(f"{one.name} and {other.name} have the same token; give every operator a token of their own.")
     return keys
 
 
@@ -81,7 +82,3 @@ def _digest(name: str, token: str) -> bytes:
         raise TokensUnusable(f"the token of {name} is shorter than {MIN_TOKEN_CHARS} characters; use a long random one.")
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
-
-def _repeated(values: Iterable[str] | Iterable[bytes]) -> list[str | bytes]:
-    seen: set[str | bytes] = set()
-    return [value for value in values if value in seen or seen.add(value)]  # type: ignore[func-returns-value]

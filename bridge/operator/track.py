@@ -8,6 +8,8 @@ BYTES_PER_MS = 8
 """μ-law at 8 kHz."""
 KEPT_MS = 120_000
 """How much audio may wait to be heard; beyond it the newest is let go."""
+ALL_MS = 1e12
+"""Later than anything."""
 _ADJACENT_MS = 1.0
 
 
@@ -48,43 +50,38 @@ class Track:
 
     def clear(self, at_ms: float) -> None:
         """What is not heard by ``at_ms`` never will be."""
-        while self._waiting and self._waiting[-1].at_ms >= at_ms:
-            self._waiting.pop()
-        if self._waiting:
-            last = self._waiting[-1]
-            last.audio = last.audio[: _bytes(at_ms - last.at_ms)]
+        while self._waiting and self._waiting[-1].end_ms > at_ms:
+            last = self._waiting.pop()
+            heard = last.audio[: _bytes(at_ms - last.at_ms)]
+            if heard:
+                self._waiting.append(Piece(last.at_ms, heard))
+                break
         if self._end_ms is not None:
             self._end_ms = min(self._end_ms, at_ms)
 
-    def take(self, until_ms: float) -> list[Piece]:
+    def take(self, until_ms: float = ALL_MS) -> list[Piece]:
         """What has been heard by ``until_ms`` and not been taken before, in pieces that lie apart from each other."""
         heard: list[Piece] = []
-        while self._waiting and self._waiting[0].at_ms < until_ms:
-            first = self._waiting[0]
-            if first.end_ms <= until_ms:
-                self._waiting.popleft()
+        while (piece := self._first(until_ms)) is not None:
+            if heard and abs(piece.at_ms - heard[-1].end_ms) < _ADJACENT_MS:
+                heard[-1].audio += piece.audio
             else:
-                first = self._split(_bytes(until_ms - first.at_ms))
-            _join(heard, first)
-            if first is not heard[-1] and first.end_ms > until_ms:
-                break
-            if self._waiting and self._waiting[0].end_ms > until_ms and _bytes(until_ms - self._waiting[0].at_ms) == 0:
-                break
-        return [piece for piece in heard if piece.audio]
+                heard.append(piece)
+        return heard
 
-    def _split(self, size: int) -> Piece:
-        """Takes ``size`` bytes off the first piece."""
+    def _first(self, until_ms: float) -> Piece | None:
+        """Takes the first piece, or as much of it as has been heard."""
+        if not self._waiting:
+            return None
         first = self._waiting[0]
+        size = _bytes(until_ms - first.at_ms)
+        if size >= len(first.audio):
+            return self._waiting.popleft()
+        if size == 0:
+            return None
         head = Piece(first.at_ms, first.audio[:size])
         first.at_ms, first.audio = head.end_ms, first.audio[size:]
         return head
-
-
-def _join(pieces: list[Piece], piece: Piece) -> None:
-    if pieces and abs(piece.at_ms - pieces[-1].end_ms) < _ADJACENT_MS:
-        pieces[-1].audio += piece.audio
-    else:
-        pieces.append(Piece(piece.at_ms, piece.audio))
 
 
 def _bytes(span_ms: float) -> int:

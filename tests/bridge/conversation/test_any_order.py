@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bridge.conversation import inputs, outputs
 from bridge.conversation.phases import Phase
 from calls import events
-from calls.business import HttpTool, Tools
+from calls.business import Escalation, HttpTool, Tools
+from calls.operator import Action, Command
 from tests.bridge.conversation.line import RECORD, STREAM, VOICEMAIL, Line, mulaw
 
 ITEMS = st.sampled_from(["a1", "a2", "c1", "c2", ""])
@@ -62,8 +63,20 @@ twilio_frames = st.one_of(
     st.integers(0, 40).map(lambda n: {"event": "mark", "streamSid": STREAM, "mark": {"name": f"0.{n}"}}),
     st.just({"event": "dtmf", "streamSid": STREAM, "dtmf": {"digit": "5"}}),
 ).map(lambda message: inputs.TwilioFrame(json.dumps(message)))
+commands = st.builds(
+    inputs.OperatorActs,
+    st.just("dana"),
+    st.builds(
+        Command,
+        call_sid=st.just(RECORD.call_sid),
+        action=st.sampled_from(get_args(Action)),
+        text=st.none() | TEXT,
+        to=st.sampled_from([None, "+15005550011", "nobody"]),
+    ),
+)
 anything = st.one_of(
     model_frames,
+    commands,
     twilio_frames,
     st.text(max_size=30).map(inputs.TwilioFrame),
     st.just(inputs.ModelOpened(30)),
@@ -148,6 +161,7 @@ def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
 
 PROFILE = msgspec.structs.replace(
     VOICEMAIL,
+    escalation=Escalation(to="+15005550010"),
     tools=Tools(
         builtin=("create_lead", "end_call"),
         lead_fields=("name",),
@@ -216,8 +230,20 @@ def check_hang_up(line: Line) -> None:
     assert len(at[outputs.StoreDisposition]) <= 1
     assert len(at[outputs.CompleteCall]) <= 1
     assert at[outputs.CompleteCall][:1] >= at[outputs.StoreDisposition][:1] or not at[outputs.CompleteCall]
-    if at[outputs.StoreDisposition]:
+    forced = any(isinstance(done, inputs.OperatorActs) and done.command.action == "force_hangup" for _, done in line.story)
+    if at[outputs.StoreDisposition] and not forced:
         assert not line.core.voice.is_audible()
+
+
+def check_commands(line: Line) -> None:
+    """Every command is answered once while there is a call, and those accepted are on the record, each in its place."""
+    answers = line.wanted(outputs.Answer)
+    asked = [done for _, done in line.story if isinstance(done, inputs.OperatorActs)]
+    assert len(answers) <= len(asked)
+    recorded = [body for body in line.events_of(events.OperatorCommand) if body.operator == "dana"]
+    assert len(recorded) <= sum(answer.error is None for answer in answers)
+    if line.wanted(outputs.CheckToken) and line.core.profile is not None and line.phase is not Phase.ENDED:
+        assert len(answers) == len(asked)
 
 
 ENDINGS = (outputs.StoreDisposition, outputs.CompleteCall)
@@ -264,6 +290,7 @@ def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
     check_truncates(line)
     check_tools(line)
     check_hang_up(line)
+    check_commands(line)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])

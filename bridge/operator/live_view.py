@@ -1,0 +1,163 @@
+"""Live calls between their events, for as long as anybody looks: levels, lines being said, phases, and audio for who listens.
+
+One timer serves all calls, each in its turn, so that a hundred of them never take the loop at once. While nobody is attached
+there is no timer and no session is watched.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bridge.operator import messages
+from bridge.operator.live_call import LiveCall, LiveSessions
+from bridge.operator.reader import Reader
+from bridge.operator.watch import Watch
+from calls.events import CallEnded, CallEvent
+from calls.ids import CallSid
+
+TICK_S = 0.05
+TICKS_A_BEAT = 6
+"""Every call has its turn each 300 ms."""
+TICKS_A_PIECE = 2
+"""Who listens gets a piece each 100 ms."""
+
+log = structlog.get_logger()
+
+
+class LiveView:
+    """What all readers are shown. ``show`` hands a message to every one of them."""
+
+    def __init__(self, sessions: LiveSessions, show: Callable[[bytes], None]) -> None:
+        self._sessions = sessions
+        self._show = show
+        self._watches: dict[CallSid, Watch] = {}
+        self._listeners: dict[CallSid, set[Reader]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticks = 0
+        self._adopted = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody looks."""
+        return self._timer is not None
+
+    def begin(self) -> None:
+        """Somebody looks from now on."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def end(self) -> None:
+        """Nobody does any more: every session is left alone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for watch in list(self._watches.values()):
+            self._release(watch)
+        self._listeners.clear()
+
+    def take(self, event: CallEvent) -> None:
+        """An event was told to the readers; it may have moved the call."""
+        if isinstance(event.body, CallEnded):
+            self._listeners.pop(event.call_sid, None)
+        watch = self._watches.get(event.call_sid)
+        if watch is not None:
+            self._softly(watch, lambda: watch.recorded(event.body))
+            self.look(event.call_sid)
+
+    def look(self, call_sid: CallSid) -> None:
+        """Tells at once where a call stands, if it stands elsewhere."""
+        watch = self._watches.get(call_sid)
+        if watch is not None:
+            self._softly(watch, lambda: self._show_move(watch))
+
+    def listen(self, session: LiveCall, call_sid: CallSid, reader: Reader) -> None:
+        """From now on the reader hears the call."""
+        self._adopt(session, call_sid)
+        self._listeners.setdefault(call_sid, set()).add(reader)
+
+    def unlisten(self, call_sid: CallSid, reader: Reader) -> None:
+        """The reader does not hear the call any more."""
+        listeners = self._listeners.get(call_sid, set())
+        listeners.discard(reader)
+        if not listeners:
+            self._listeners.pop(call_sid, None)
+
+    def forget(self, reader: Reader) -> None:
+        """The reader is gone."""
+        for call_sid in list(self._listeners):
+            self.unlisten(call_sid, reader)
+
+    def tick(self) -> None:
+        """A twentieth of a second has passed."""
+        self._ticks += 1
+        self._follow_sessions()
+        for watch in list(self._watches.values()):
+            if watch.call_sid in self._listeners and self._ticks % TICKS_A_PIECE == 0:
+                self._softly(watch, lambda watch=watch: self._sound(watch))  # type: ignore[misc]
+            if watch.turn == self._ticks % TICKS_A_BEAT:
+                self._softly(watch, lambda watch=watch: self._beat(watch))  # type: ignore[misc]
+
+    # --- inside ------------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        try:
+            self.tick()
+        except Exception:
+            log.exception("operator.tick_failed")
+
+    def _follow_sessions(self) -> None:
+        """Watches who has come, lets go of who has left."""
+        live = {session.call_sid: session for session in self._sessions.live() if session.call_sid is not None}
+        for call_sid, watch in list(self._watches.items()):
+            if live.get(call_sid) is not watch.session:
+                self._softly(watch, lambda watch=watch: self._sound(watch))  # type: ignore[misc]
+                self._release(watch)
+        for call_sid, session in live.items():
+            self._adopt(session, call_sid)
+
+    def _adopt(self, session: LiveCall, call_sid: CallSid) -> None:
+        if call_sid in self._watches:
+            return
+        self._adopted += 1
+        watch = Watch(session, call_sid, self._adopted % TICKS_A_BEAT)
+        self._watches[call_sid] = watch
+        self._softly(watch, lambda: session.watch(watch))
+
+    def _release(self, watch: Watch) -> None:
+        self._watches.pop(watch.call_sid, None)
+        try:
+            watch.session.watch(None)
+        except Exception:
+            log.exception("operator.release_failed", call_sid=watch.call_sid)
+
+    def _softly(self, watch: Watch, do: Callable[[], None]) -> None:
+        """What goes wrong here goes wrong for operators only."""
+        try:
+            do()
+        except Exception:
+            log.exception("operator.watch_failed", call_sid=watch.call_sid)
+
+    def _beat(self, watch: Watch) -> None:
+        self._sound(watch)
+        self._show(messages.levels(watch.call_sid, *watch.levels()))
+        for line in watch.news():
+            self._show(messages.partial(watch.call_sid, line))
+        self._show_move(watch)
+
+    def _show_move(self, watch: Watch) -> None:
+        moved = watch.moved()
+        if moved is not None:
+            self._show(messages.phase(watch.call_sid, *moved))
+
+    def _sound(self, watch: Watch) -> None:
+        """Hands what has been heard to who listens."""
+        heard = watch.heard()
+        listeners = self._listeners.get(watch.call_sid)
+        if not listeners:
+            return
+        for side, piece in heard:
+            message = messages.audio(watch.call_sid, side, piece.at_ms, piece.audio)
+            for reader in list(listeners):
+                reader.offer(message)

@@ -1,0 +1,93 @@
+"""One live call as operators see it between its events: how loud it is, what is being said, where it stands."""
+
+from collections import deque
+from collections.abc import Iterable
+from math import sqrt
+
+from bridge.conversation.g711 import rms
+from bridge.operator.live_call import LiveCall
+from bridge.operator.track import BYTES_PER_MS, Piece, Track
+from calls.events import AgentTranscript, AnyEvent, CallerTranscript
+from calls.ids import CallSid
+from calls.operator import Glimpse, Side
+
+NETWORK_PAUSE_MS = 1_000
+"""A caller's audio that is late by less is late; by more, there was none."""
+LINES_KEPT = 64
+
+
+class Watch:
+    """Observes one session. Nothing of it may cost the audio path more than keeping a reference."""
+
+    def __init__(self, session: LiveCall, call_sid: CallSid, turn: int) -> None:
+        self.session = session
+        self.call_sid = call_sid
+        self.turn = turn
+        """In which of a beat's ticks it is this call's turn."""
+        self._caller, self._agent = Track(NETWORK_PAUSE_MS), Track()
+        self._heard: dict[Side, list[bytes]] = {"caller": [], "agent": []}  # since the last beat
+        self._beaten_at_ms = session.call_ms
+        self._told: dict[str, Glimpse] = {}
+        self._over: deque[str] = deque(maxlen=LINES_KEPT)
+        self._stood: tuple[str, bool] | None = None
+
+    # --- what the session tells --------------------------------------------------------------------------------------------
+
+    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+        """See ``CallObserver.caller_audio``."""
+        self._caller.offer(audio, at_ms)
+
+    def agent_audio(self, audio: bytes, at_ms: float) -> None:
+        """See ``CallObserver.agent_audio``."""
+        self._agent.offer(audio, at_ms)
+
+    def cleared(self, at_ms: float) -> None:
+        """See ``CallObserver.cleared``."""
+        self._agent.clear(at_ms)
+
+    # --- what operators see ------------------------------------------------------------------------------------------------
+
+    def heard(self) -> list[tuple[Side, Piece]]:
+        """What was heard of both sides since this was asked last."""
+        pieces: list[tuple[Side, Piece]] = [("caller", piece) for piece in self._caller.take()]
+        pieces += [("agent", piece) for piece in self._agent.take(self.session.call_ms)]
+        for side, piece in pieces:
+            self._heard[side].append(piece.audio)
+        return pieces
+
+    def levels(self) -> tuple[float, float]:
+        """The loudness of caller and AI since the last beat, and begins the next. What the AI does not say is silence; what does
+        not come from the caller is not."""
+        now_ms = self.session.call_ms
+        caller, agent = (b"".join(self._heard[side]) for side in ("caller", "agent"))
+        span_bytes = max(len(agent), (now_ms - self._beaten_at_ms) * BYTES_PER_MS)
+        self._heard = {"caller": [], "agent": []}
+        self._beaten_at_ms = now_ms
+        return rms(caller), rms(agent) * sqrt(len(agent) / span_bytes) if agent else 0.0
+
+    def news(self) -> Iterable[Glimpse]:
+        """The lines of which there is more than was told."""
+        for line in self.session.glimpse():
+            if line.item_id not in self._over and self._told.get(line.item_id) != line:
+                if line.over:
+                    self._forget(line.item_id)
+                else:
+                    self._told[line.item_id] = line
+                yield line
+
+    def recorded(self, body: AnyEvent) -> None:
+        """An event of the call: a line that is on the record is being said no more."""
+        if isinstance(body, AgentTranscript | CallerTranscript):
+            self._forget(body.item_id)
+
+    def moved(self) -> tuple[str, bool] | None:
+        """Phase and silence if they are not what was told last. A stream that is over says nothing of its call."""
+        stands = (self.session.phase, self.session.muted)
+        if stands == self._stood or stands[0] == "ended":
+            return None
+        self._stood = stands
+        return stands
+
+    def _forget(self, item_id: str) -> None:
+        self._told.pop(item_id, None)
+        self._over.append(item_id)
