@@ -28,6 +28,13 @@ class Subscription:
         """The next event."""
         return await self._queue.get()
 
+    async def batch(self) -> list[CallEvent]:
+        """All there is to read; waits for the first."""
+        events = [await self._queue.get()]
+        while not self._queue.empty():
+            events.append(self._queue.get_nowait())
+        return events
+
     async def __aiter__(self) -> AsyncIterator[CallEvent]:
         while True:
             yield await self._queue.get()
@@ -45,9 +52,9 @@ class MemoryBus:
             subscription.offer(event)
 
     @contextmanager
-    def subscribe(self) -> Iterator[Subscription]:
-        """A subscription to everything published while the block runs."""
-        subscription = Subscription()
+    def subscribe(self, backlog: int = _BACKLOG) -> Iterator[Subscription]:
+        """A subscription to everything published while the block runs. ``backlog``: how many events may wait to be read."""
+        subscription = Subscription(backlog)
         self._subscriptions.add(subscription)
         try:
             yield subscription

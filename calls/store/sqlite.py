@@ -119,9 +119,9 @@ class SqliteStore:
         with self._errors():
             self._must_exist()
         if self._read_only:
-            await self._fetch("SELECT 1")
+            await self.fetch("SELECT 1")
             return
-        async with self._transaction():
+        async with self.transaction():
             pass
 
     async def _connect(self, mode: str) -> aiosqlite.Connection:
@@ -140,7 +140,7 @@ class SqliteStore:
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await self._check_version(db, empty_is_fine=True)
         await self._switch_to_wal(db)
-        async with self._transaction():
+        async with self.transaction():
             version = await self._check_version(db, empty_is_fine=True)
             if version == VERSION:
                 return
@@ -187,7 +187,7 @@ class SqliteStore:
     async def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         """See :meth:`calls.store.base.CallStore.open_call`. After the token was used, a repeated webhook still gets that
         token, which no bridge takes again."""
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _row(db, call.call_sid)
             if row is None:
                 return await _opened(db, call, at)
@@ -200,7 +200,7 @@ class SqliteStore:
     async def claim_stream(self, token: StreamToken, owner: str, at: datetime) -> CallRecord:
         """See :meth:`calls.store.base.CallStore.claim_stream`. One stream an attempt: an older token of the same attempt
         is as good as the latest, and using either uses both."""
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _row(db, token.call_sid)
             if row is None or row.record.ended or token.attempt > row.attempt:
                 raise TokenRefused("unknown_call")
@@ -215,7 +215,7 @@ class SqliteStore:
         """See :meth:`calls.store.base.CallStore.append`. A call that is unknown (``last_seq`` 0) or has ended takes no events."""
         if not events:
             return
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             rows = await _rows(db, {event.call_sid for event in events})
             stored = {call_sid: row.record.last_seq for call_sid, row in rows.items()}
             for event in events:
@@ -230,7 +230,7 @@ class SqliteStore:
 
     async def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.append_next`."""
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _row(db, call_sid)
             if row is None or row.record.ended:
                 return None
@@ -242,7 +242,7 @@ class SqliteStore:
         Raises:
             StoreError: there is no such call.
         """
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _known_row(db, call_sid)
             row.record = _changed(row.record, disposition=disposition)
             await _save(db, row)
@@ -254,7 +254,7 @@ class SqliteStore:
         Raises:
             StoreError: there is no such call, or another bridge owns it.
         """
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _known_row(db, call_sid)
             record = row.record
             if record.owner is None and record.released_at is not None:
@@ -266,7 +266,7 @@ class SqliteStore:
 
     async def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
         """See :meth:`calls.store.base.CallStore.note_action`."""
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _row(db, call_sid)
             if row is None:
                 return None
@@ -276,7 +276,7 @@ class SqliteStore:
 
     async def end_call(self, call_sid: CallSid, reason: str, at: datetime, duration_ms: int | None = None) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.end_call`."""
-        async with self._transaction() as db:
+        async with self.transaction() as db:
             row = await _row(db, call_sid)
             if row is None or row.record.ended:
                 return None
@@ -286,13 +286,13 @@ class SqliteStore:
 
     async def get_call(self, call_sid: CallSid) -> CallRecord | None:
         """See :meth:`calls.store.base.CallStore.get_call`."""
-        rows = await self._fetch("SELECT record FROM calls WHERE call_sid = ?", call_sid)
+        rows = await self.fetch("SELECT record FROM calls WHERE call_sid = ?", call_sid)
         with self._errors():
             return _record_decoder.decode(rows[0][0]) if rows else None
 
     async def list_calls(self, *, limit: int = 50, business_id: BusinessId | None = None, live: bool = False) -> list[CallRecord]:
         """See :meth:`calls.store.base.CallStore.list_calls`."""
-        rows = await self._fetch(
+        rows = await self.fetch(
             "SELECT record FROM calls WHERE (?1 IS NULL OR business_id = ?1) AND (NOT ?2 OR NOT ended)"
             " ORDER BY started_at DESC, rowid DESC LIMIT ?3",
             business_id,
@@ -304,18 +304,20 @@ class SqliteStore:
 
     async def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
         """See :meth:`calls.store.base.CallStore.events`."""
-        rows = await self._fetch("SELECT seq, at, body FROM events WHERE call_sid = ? AND seq > ? ORDER BY seq", call_sid, after)
+        rows = await self.fetch("SELECT seq, at, body FROM events WHERE call_sid = ? AND seq > ? ORDER BY seq", call_sid, after)
         with self._errors():
             return [CallEvent(call_sid, seq, parse_timestamp(at), decode_body(body)) for seq, at, body in rows]
 
     # Transactions
 
-    async def _fetch(self, sql: str, *parameters: object) -> list[Any]:
+    async def fetch(self, sql: str, *parameters: object) -> list[Any]:
+        """The rows of a query, off the audio loop. Raises :class:`StoreError`."""
         with self._errors():
             return list(await self._opened(self._reader).execute_fetchall(sql, parameters))
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One ``BEGIN IMMEDIATE`` transaction: committed when the block is left, undone if it raises. Raises :class:`StoreError`."""
         async with self._writing:
             with self._errors():
                 db = self._opened(self._writer)

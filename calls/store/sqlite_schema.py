@@ -4,6 +4,8 @@
 statements*). A change to the tables adds an entry to ``MIGRATIONS``; entries are never edited.
 """
 
+from calls.store import sqlite_appointments, sqlite_outbox
+
 APPLICATION_ID = 0x46524E54  # "FRNT"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -31,6 +33,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (call_sid, seq)
         ) WITHOUT ROWID""",
     ),
+    (*sqlite_appointments.SCHEMA, *sqlite_outbox.SCHEMA),
 )
 
 VERSION = len(MIGRATIONS)
