@@ -51,6 +51,8 @@ class Caller(_Table, frozen=True, kw_only=True):
     from_: str = msgspec.field(name="from", default="+15005550100")
     voice: str = "en-us+m3"
     """An eSpeak NG voice: language and, after ``+``, a variant."""
+    line_noise_rms: NonNegativeInt = 0
+    """Noise under everything the caller's line carries, on the 16-bit scale; speech is 3000."""
     steps: tuple[CallerStep, ...] = ()
     gives_up_after_s: NonNegativeInt = 120
     """The caller hangs up when the script has not come to its end by then."""
@@ -85,6 +87,8 @@ class Mind(_Table, frozen=True, kw_only=True):
     voice: str = "en-us+f3"
     replies: tuple[Reply, ...] = ()
     otherwise: str = "Sorry, could you say that again?"
+    must_call: dict[str, dict[str, Any]] = {}
+    """The arguments of functions the model has no choice but to call, by name (``tool_choice``)."""
 
 
 class Scenario(_Table, frozen=True, kw_only=True):
@@ -109,6 +113,12 @@ def load(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: {error}") from error
+
+
+def shipped_names() -> list[str]:
+    """The scenarios that come with the project, in alphabetical order."""
+    folder = resources.files("simulator").joinpath("scenarios")
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
 def shipped(name: str) -> Scenario:

@@ -50,6 +50,10 @@ class Answers:
             return Answer(say=quoted[:LONGEST_LINE])
         return self._to_newest(items, tools)
 
+    def forced(self, name: str) -> Answer:
+        """The session leaves no choice but to call this function."""
+        return Answer(calls=(ToolCall(name=name, arguments=self._mind.must_call.get(name, {})),))
+
     def _to_newest(self, items: Sequence[Item], tools: Collection[str]) -> Answer:
         for index in range(len(items) - 1, -1, -1):
             item = items[index]

@@ -72,7 +72,7 @@ class Speaking:
         context = [self._items.made(given) for given in asked["input"]] if "input" in asked else list(state.conversation.items)
         response = Response(state.ids.new("resp"), self._options(asked), None if aside else state.conversation, state.ids)
         response.is_first = self._count == 0
-        answer = self._answers.next(context, self._callable(asked), asked.get("instructions", ""))
+        answer = self._answer(asked, context)
         given = _Given(response, asked, context, self._spoken(response, answer))
         if aside:
             self._aside[response.id] = given
@@ -110,6 +110,13 @@ class Speaking:
             transcript=not self._state.faults.no_transcripts,
             has_phases=reasons(session["model"]),
         )
+
+    def _answer(self, asked: dict[str, Any], context: list[Item]) -> Answer:
+        callable_names = self._callable(asked)
+        choice = asked.get("tool_choice", self._state.configuration.session["tool_choice"])
+        if isinstance(choice, dict) and choice.get("name") in callable_names:
+            return self._answers.forced(choice["name"])
+        return self._answers.next(context, callable_names, asked.get("instructions", ""))
 
     def _callable(self, asked: dict[str, Any]) -> set[str]:
         """The functions this response may call."""

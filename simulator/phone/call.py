@@ -20,7 +20,7 @@ from simulator.phone.caller import ScriptedCaller
 from simulator.phone.dialing import Dialing
 from simulator.phone.identity import Identity
 from simulator.phone.line import Activity, After, Fetch, Line, Speak, Vanish
-from simulator.phone.mouth import FRAME_MS
+from simulator.phone.mouth import FRAME_MS, Mouth
 from simulator.phone.outputs import CallOver, Output
 from simulator.phone.policies import Number, Policies
 from simulator.phone.recording import Recording
@@ -86,6 +86,8 @@ class PhoneCall:
         identity = Identity.draw(account_sid, scenario.caller.from_, scenario.to, rng)
         signer = Signer(auth_token, forge=policies.forge)
         self._line = Line(identity, signer, policies, rng, speak, observe, epoch_ms)
+        if scenario.caller.line_noise_rms:
+            self._line.mouth = Mouth(scenario.caller.line_noise_rms, rng.getrandbits(32))
         self._number = number
         self._caller = ScriptedCaller(self._line, scenario.caller)
         self._activity: Activity | None = None

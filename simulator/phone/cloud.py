@@ -48,16 +48,19 @@ class PhoneCloud:
         self.account_sid = account_sid
         self.auth_token = auth_token
         self.calls: dict[str, RunningCall] = {}
-        """By CallSid, those that are over included."""
+        """By CallSid, those that are over included until they are forgotten."""
         self.created: list[CreatedCall] = []
         """Outbound calls asked for over REST."""
         self.messages: list[Message] = []
         """Text messages asked for over REST."""
+        self.texts_fail: dict[str, int] = {}
+        """By number: Twilio's code why no text message gets there. 30007 and the like come once the message exists."""
         self.rest_url = ""
         """``http://HOST:PORT``, to be used where ``https://api.twilio.com`` would be."""
         self._seed = secrets.token_hex(8) if seed is None else seed
         self._rng = random.Random(f"cloud {self._seed}")
         self._rest_host = rest_host
+        self._placed = 0
         self._stopping = asyncio.Event()
 
     async def __aenter__(self) -> "PhoneCloud":
@@ -98,15 +101,22 @@ class PhoneCloud:
             account_sid=self.account_sid,
             auth_token=self.auth_token,
             policies=policies,
-            seed=f"{self._seed} {len(self.calls)}",
+            seed=f"{self._seed} {self._placed}",
             speak=speak,
             observe=observe,
             epoch_ms=self._epoch_ms,
         )
+        self._placed += 1
         call = RunningCall(machine, self._session)
         self.calls[machine.call_sid] = call
         call.spawn(_rehearse_and_dial(call, scenario, speak))
         return call
+
+    def forget(self, call_sid: str) -> None:
+        """Lets go of a call that is finished, with its recording; the REST API does not know it any more. Of another one: no effect."""
+        call = self.calls.get(call_sid)
+        if call is not None and call.is_finished:
+            del self.calls[call_sid]
 
     def new_sid(self, prefix: str) -> str:
         """A SID no other has."""

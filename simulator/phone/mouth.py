@@ -5,11 +5,15 @@ from binascii import b2a_base64
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator import g711
 
 FRAME_MS = 20
 FRAME_BYTES = FRAME_MS * g711.SAMPLES_PER_MS
+NOISE_MS = 4000
+"""How much of a line's noise is made; it is repeated."""
+NO_NOISE: NDArray[np.int16] = np.zeros(0, np.int16)
 _COMFORT_FRAMES = 64
 _COMFORT_CODES = (0x7F, 0xFF, 0x7E, 0xFE)  # zero and the step next to it, as captures of a silent line show them
 _COMFORT_WEIGHTS = (40, 57, 1, 2)
@@ -46,14 +50,20 @@ class Frame(NamedTuple):
 
 
 class Mouth:
-    """What the caller is about to say, and what was said."""
+    """What the caller is about to say, and what was said. ``noise_rms`` is under all of it, the same for the same ``seed``."""
 
-    def __init__(self) -> None:
+    def __init__(self, noise_rms: int = 0, seed: int = 0) -> None:
         self.said = bytearray()
         """μ-law, one byte a sample, since the caller dialled."""
         self._speech = b""
         self._spoken = 0
         self._comfort = 0
+        self._quiet = _COMFORT
+        self._noise = NO_NOISE
+        if noise_rms:
+            self._noise = g711.decode(noise(NOISE_MS, noise_rms, seed))
+            frames = [g711.encode(frame) for frame in self._noise.reshape(-1, FRAME_BYTES)]
+            self._quiet = [(frame, base64_of(frame)) for frame in frames]
 
     @property
     def is_talking(self) -> bool:
@@ -62,7 +72,7 @@ class Mouth:
 
     def say(self, audio: bytes) -> None:
         """Adds μ-law audio to what is being said."""
-        self._speech = self._speech[self._spoken :] + audio
+        self._speech = self._speech[self._spoken :] + self._over_noise(audio)
         self._spoken = 0
 
     def hush(self) -> None:
@@ -75,8 +85,8 @@ class Mouth:
 
     def frame(self) -> Frame:
         """The next 20 ms."""
-        self._comfort = (self._comfort + 1) % _COMFORT_FRAMES
-        frame, encoded = _COMFORT[self._comfort]
+        self._comfort = (self._comfort + 1) % len(self._quiet)
+        frame, encoded = self._quiet[self._comfort]
         if self.is_talking:
             speech = self._speech[self._spoken : self._spoken + FRAME_BYTES]
             self._spoken += FRAME_BYTES
@@ -84,3 +94,9 @@ class Mouth:
             encoded = base64_of(frame)
         self.said += frame
         return Frame(frame, encoded)
+
+    def _over_noise(self, audio: bytes) -> bytes:
+        if not self._noise.size:
+            return audio
+        samples = g711.decode(audio).astype(np.int32)
+        return g711.encode(samples + np.resize(self._noise, len(samples)))

@@ -13,10 +13,27 @@ from typing import Any, Protocol
 
 from quart import Quart, Response, jsonify, request
 
+from calls.address import is_e164
+from calls.sms import segments
 from simulator.phone.call import NotInProgress
 from simulator.phone.running import RunningCall
 
 MAX_TWIML_CHARACTERS = 4000
+MAX_BODY_CHARACTERS = 1600
+_FIRST_DELIVERY_ERROR = 30000  # Twilio's codes from here on come when the message exists already
+_MESSAGE_ERRORS = {
+    21211: "The 'To' number {to} is not a valid phone number.",
+    21212: "The 'From' number {from_} is not a valid phone number.",
+    21266: "'To' and 'From' number cannot be the same: {to}",
+    21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' number: {to}",
+    21602: "Message body is required.",
+    21603: "A 'From' phone number is required.",
+    21604: "A 'To' phone number is required.",
+    21610: "Attempt to send to unsubscribed recipient",
+    21612: "Message cannot be sent with the current combination of 'To' ({to}) and 'From' ({from_}) parameters",
+    21614: "'To' number is not a valid mobile number: {to}",
+    21617: "The concatenated message body exceeds the 1600 character limit.",
+}
 _Json = dict[str, Any]
 _View = Callable[..., Awaitable[Response]]
 
@@ -29,6 +46,8 @@ class Message:
     to: str
     from_: str
     body: str
+    error_code: int | None = None
+    """Why it was taken and not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +66,7 @@ class Account(Protocol):
     calls: dict[str, RunningCall]
     created: list[CreatedCall]
     messages: list[Message]
+    texts_fail: dict[str, int]
 
     def new_sid(self, prefix: str) -> str:
         """A SID no other has."""
@@ -97,9 +117,10 @@ def rest_app(account: Account) -> Quart:
     @authorised
     async def create_message() -> Response:
         form = await request.form
-        if not form.get("To"):
-            raise _Refused(400, 21604, "A 'To' phone number is required.")
-        message = Message(account.new_sid("SM"), form["To"], form.get("From", ""), form.get("Body", ""))
+        to, from_, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+        code = account.texts_fail.get(to)
+        _check_message(to, from_, body, code)
+        message = Message(account.new_sid("SM"), to, from_, body, code)
         account.messages.append(message)
         return _with_status(jsonify(_message_json(account, message)), 201)
 
@@ -128,6 +149,24 @@ def _find(account: Account, call_sid: str) -> RunningCall:
 
 def _not_found(path: str) -> _Refused:
     return _Refused(404, 20404, f"The requested resource {path} was not found")
+
+
+def _check_message(to: str, from_: str, body: str, code: int | None) -> None:
+    """Twilio, *Error and Warning Dictionary*, 21xxx: what is refused before a message is made."""
+    if code is not None and code < _FIRST_DELIVERY_ERROR:
+        raise _Refused(400, code, _MESSAGE_ERRORS.get(code, "The message cannot be sent").format(to=to, from_=from_))
+    wrong = (
+        (not to, 21604),
+        (not from_, 21603),
+        (not body, 21602),
+        (len(body) > MAX_BODY_CHARACTERS, 21617),
+        (not is_e164(to), 21211),
+        (not is_e164(from_), 21212),
+        (to == from_, 21266),
+    )
+    for is_wrong, why in wrong:
+        if is_wrong:
+            raise _Refused(400, why, _MESSAGE_ERRORS[why].format(to=to, from_=from_))
 
 
 def _update(call: RunningCall, form: Mapping[str, str]) -> None:
@@ -194,16 +233,16 @@ def _message_json(account: Account, message: Message) -> _Json:
         "date_sent": None,
         "date_updated": now,
         "direction": "outbound-api",
-        "error_code": None,
+        "error_code": message.error_code,
         "error_message": None,
         "from": message.from_,
         "messaging_service_sid": None,
         "num_media": "0",
-        "num_segments": "1",
+        "num_segments": str(segments(message.body)),
         "price": None,
         "price_unit": None,
         "sid": message.sid,
-        "status": "queued",
+        "status": "queued" if message.error_code is None else "failed",
         "to": message.to,
         "uri": f"/2010-04-01/Accounts/{account.account_sid}/Messages/{message.sid}.json",
     }

@@ -136,6 +136,11 @@ class RunningCall:
         """``CA`` and 32 hex digits."""
         return self.machine.call_sid
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether :meth:`finished` would return at once."""
+        return self._settled.done()
+
     async def finished(self) -> None:
         """Returns once the call is over, its webhooks answered and its sockets closed.
 

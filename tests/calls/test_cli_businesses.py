@@ -87,7 +87,7 @@ def test_businesses_are_listed_with_their_numbers() -> None:
     assert result.stdout.splitlines()[0].startswith("bobs-hvac  Bob's HVAC Service  (en)  +15005550006, whatsapp:+15005550006")
     assert "המוסך של דנה" in result.stdout
     listed = json.loads(run("list", "--json", "--businesses", str(SHIPPED)).stdout)
-    assert [one["id"] for one in listed] == ["bobs-hvac", "dana-garage"]
+    assert [one["id"] for one in listed] == ["bobs-hvac", "dana-garage", "smile-dental"]
 
 
 def test_a_name_cannot_write_to_the_terminal(folder: Path) -> None:
