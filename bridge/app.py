@@ -3,22 +3,32 @@
 import structlog
 from quart import Quart, Response
 
+from bridge.call import CallSession
 from bridge.media_stream import MediaStreams
+from bridge.operator.desk import Bus, OperatorDesk
+from bridge.operator.routes import operator_blueprint
+from bridge.operator.sockets import OperatorSockets
 from bridge.services import Services
+from calls.ids import CallSid
 from calls.store.base import StoreError
 
 log = structlog.get_logger()
 
 
 class Bridge:
-    """The application and its live calls. ``app`` is what an ASGI server serves."""
+    """The application and its live calls. ``app`` is what an ASGI server serves; ``operators`` is to be opened before it is.
 
-    def __init__(self, services: Services) -> None:
+    ``bus``: where the events of calls are told.
+    """
+
+    def __init__(self, services: Services, bus: Bus) -> None:
         self._services = services
         self.is_draining = False
         self.app = Quart("bridge")
         self.streams = MediaStreams(self.app.asgi_app, services, capacity=self)
-        self.app.asgi_app = self.streams  # type: ignore[method-assign]
+        self.operators = OperatorDesk(services, _Sessions(self.streams), bus)
+        self.app.asgi_app = OperatorSockets(self.streams, self.operators)  # type: ignore[method-assign]
+        self.app.register_blueprint(operator_blueprint(self.operators))
         self.app.add_url_rule("/healthz", "healthz", self._healthz)
         self.app.add_url_rule("/readyz", "readyz", self._readyz)
         self.app.add_url_rule("/metrics", "metrics", self._metrics)
@@ -62,6 +72,21 @@ class Bridge:
 
     async def _metrics(self) -> Response:
         return Response(self._services.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Sessions:
+    """The live calls as the operator API sees them."""
+
+    def __init__(self, streams: MediaStreams) -> None:
+        self._streams = streams
+
+    def live(self) -> set[CallSession]:
+        """All sessions of this process."""
+        return self._streams.sessions
+
+    def session_of(self, call_sid: CallSid) -> CallSession | None:
+        """The session of a call."""
+        return self._streams.session_of(call_sid)
 
 
 async def _not_found(_: Exception) -> Response:

@@ -14,11 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from bridge.builtin_tools import ToolAnswer, ToolRequest
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
 from bridge.conversation.closing import STORE_WITHIN_MS
 from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
+from bridge.conversation.resumption import Resumed, heard_in
 from bridge.endings import Report
 from bridge.model_socket import ModelSocket, ModelUnreachable
 from bridge.services import Services
@@ -28,7 +30,7 @@ from calls.business import BusinessProfile
 from calls.events import CallEvent
 from calls.ids import BusinessId, CallSid
 from calls.operator import Command, Glimpse
-from calls.record import Disposition
+from calls.record import CallRecord, Disposition
 from calls.store.base import StoreError
 from calls.stream_token import TokenRefused, verify
 
@@ -76,6 +78,7 @@ class CallSession:
         self._core = Conversation()
         self._call_sid: CallSid | None = None
         self._profile: BusinessProfile | None = None
+        self._caller: CallRecord | None = None
         self._to_twilio: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_MESSAGES)
         self._model: ModelSocket | None = None
         self._model_task: asyncio.Task[None] | None = None
@@ -137,6 +140,8 @@ class CallSession:
             if self._call_sid is not None:
                 release = self._release or wanted.Release(None, {})
                 await self._services.endings.release(self._call_sid, release, over_at, self._last_report)
+                if self._profile is not None:
+                    self._services.after_call.stream_over(self._call_sid, self._profile)
             await self._finish_model()
 
     def call_over(self, status: str, duration_ms: int | None) -> bool:
@@ -163,6 +168,21 @@ class CallSession:
     def muted(self) -> bool:
         """Whether an operator has told the AI to be silent."""
         return self._core.operators.is_muted
+
+    @property
+    def business_id(self) -> BusinessId | None:
+        """Whose call it is, once its token has been checked."""
+        return self._profile.business_id if self._profile is not None else None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the call has cost so far, earlier streams of it included; ``None`` where that is not known."""
+        return self._core.spending.call_cost_usd
+
+    @property
+    def unrecorded_cost_usd(self) -> float:
+        """What this stream has cost, as far as that is known, until it is on the call's record."""
+        return 0.0 if self._is_given_up else self._core.spending.at_least_usd
 
     @property
     def call_ms(self) -> float:
@@ -304,6 +324,7 @@ class CallSession:
             if profile is None:
                 raise TokenRefused("unknown_business")
             record = await _bounded(self._services.store.claim_stream(token, settings.owner, datetime.now(UTC)))
+            resumed = await self._resumed(record) if token.attempt > 1 else None
         except TokenRefused as refused:
             self.step(given.StreamRefused(refused.reason))
         except (StoreError, TimeoutError) as error:
@@ -311,24 +332,37 @@ class CallSession:
             self.step(given.StreamRefused("store_unavailable"))
         else:
             self._call_sid = check.call_sid
-            self._profile = profile
+            self._profile, self._caller = profile, record
             self._services.metrics.calls.inc()
             if self._model_task is None:
                 self._open_model(token.business_id)
-            self.step(given.StreamAccepted(record, profile, lines_of(profile.language)))
+            rate = self._services.prices.rate_of(profile.model or settings.model.default_model, profile.audio.transcription_model)
+            self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate))
+
+    async def _resumed(self, record: CallRecord) -> Resumed:
+        """What this stream has to know of those before it."""
+        events = await _bounded(self._services.store.events(record.call_sid))
+        quiet = datetime.now(UTC) - events[-1].at if events else timedelta()
+        return Resumed(record.resumed or "lost", heard_in(events), max(quiet / timedelta(milliseconds=1), 0))
 
     async def _run_tool(self, wanted_tool: wanted.RunTool) -> None:
-        if self._profile is None:
+        if self._profile is None or self._caller is None:
             return
         try:
-            output = await self._services.tools.run(self._profile, wanted_tool.name, wanted_tool.arguments)
+            answer = await self._tool_answer(wanted_tool, self._profile, self._caller)
         except ToolFailed as failed:
             self.step(given.ToolFinished(wanted_tool.call_id, json.dumps({"error": str(failed)}), ok=False))
         except Exception:
             log.exception("tool.broke", call_sid=self._call_sid, tool=wanted_tool.name)
             self.step(given.ToolFinished(wanted_tool.call_id, '{"error": "the tool failed"}', ok=False))
         else:
-            self.step(given.ToolFinished(wanted_tool.call_id, output, ok=True))
+            self.step(given.ToolFinished(wanted_tool.call_id, answer.output, ok=True, events=answer.events))
+
+    async def _tool_answer(self, tool: wanted.RunTool, profile: BusinessProfile, caller: CallRecord) -> ToolAnswer:
+        run = self._services.builtin_tools.get(tool.name)
+        if run is not None and tool.name in profile.tools.offered:
+            return await run(ToolRequest(profile=profile, record=caller, name=tool.name, arguments=tool.arguments))
+        return ToolAnswer(await self._services.tools.run(profile, tool.name, tool.arguments))
 
     async def _store_disposition(self, disposition: Disposition) -> None:
         try:

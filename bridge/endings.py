@@ -53,7 +53,9 @@ class Endings:
             last_report: what Twilio reported of the call's end while the bridge still owned it; asked once, when that is over.
         """
         await self._journal.flush(call_sid)
-        await self._persist(lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC)))
+        await self._persist(
+            lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC), release.cost_usd)
+        )
         report = last_report()
         if release.end_reason is not None:
             await self._end(call_sid, release.end_reason, report.duration_ms if report is not None else None)

@@ -18,6 +18,13 @@ class BridgeMetrics:
         self.refused = Counter("frontdesk_streams_refused_total", "Streams refused", ["reason"], registry=self.registry)
         self.model_losses = Counter("frontdesk_model_losses_total", "Model sessions lost in a call", registry=self.registry)
         self.events = Counter("frontdesk_events_total", "Events recorded", ["kind"], registry=self.registry)
+        self.operators = Gauge("frontdesk_operators", "Operators attached", registry=self.registry)
+        self.operator_commands = Counter(
+            "frontdesk_operator_commands_total", "Commands of operators", ["action", "result"], registry=self.registry
+        )
+        self.operators_dropped = Counter(
+            "frontdesk_operators_dropped_total", "Operators let go for not keeping up", registry=self.registry
+        )
         self.greeting_s = Histogram(
             "frontdesk_greeting_latency_seconds",
             "Stream start to first greeting audio sent",

@@ -1,9 +1,12 @@
 """What every call of a process shares."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
+from bridge.after_call import AfterCall
+from bridge.builtin_tools import BuiltinRun
 from bridge.endings import Endings
 from bridge.metrics import BridgeMetrics
 from bridge.settings import BridgeSettings
@@ -12,6 +15,7 @@ from bridge.twilio_rest import CallControl
 from calls.business import BusinessProfile
 from calls.ids import BusinessId
 from calls.journal import Journal
+from calls.prices import Prices, load_prices
 from calls.store.base import CallStore
 
 
@@ -33,3 +37,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endings: Endings
     tools: ToolRunner
     metrics: BridgeMetrics
+    after_call: AfterCall
+    builtin_tools: Mapping[str, BuiltinRun] = {}
+    """By name, those that need more than the conversation."""
+    prices: Prices = msgspec.field(default_factory=lambda: Prices(load_prices()))

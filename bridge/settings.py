@@ -2,6 +2,8 @@
 
 import msgspec
 
+from bridge.operator.tokens import OperatorKey
+
 
 class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the model is reached."""
@@ -38,3 +40,5 @@ class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     verify_twilio: bool
     max_calls: int
     drain_s: float
+    operators: tuple[OperatorKey, ...] = ()
+    """Who may use the operator API; nobody: it is closed."""

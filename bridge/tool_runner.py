@@ -7,7 +7,6 @@ taken from the environment at the moment of the call; it never reaches a log, th
 import asyncio
 import json
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +17,11 @@ import structlog
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 
+from bridge.placeholders import PlaceholderMissing, filled
 from calls.business import BusinessProfile, HttpTool
 from calls.hours import is_open
 
 MAX_ANSWER_BYTES = 64 * 1024
-_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 log = structlog.get_logger()
 
@@ -85,13 +84,11 @@ class ToolRunner:
             raise ToolFailed("the service could not be reached") from None
 
     def _filled(self, text: str) -> str:
-        def value(match: re.Match[str]) -> str:
-            if match[1] not in self._environ:
-                log.error("tool.secret_missing", name=match[1])
-                raise ToolFailed("the service is not set up")
-            return self._environ[match[1]]
-
-        return _PLACEHOLDER.sub(value, text)
+        try:
+            return filled(text, self._environ)
+        except PlaceholderMissing as missing:
+            log.error("tool.secret_missing", name=missing.name)
+            raise ToolFailed("the service is not set up") from None
 
 
 async def read_bounded(content: aiohttp.StreamReader) -> bytes:

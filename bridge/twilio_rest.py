@@ -24,7 +24,7 @@ class CallControl:
 
     def __init__(self, account: TwilioAccount) -> None:
         self._http = TwilioHttpClient(timeout=WITHIN_S)
-        self._client = _client(account, self._http)
+        self._client = rest_client(account, self._http)
 
     def __enter__(self) -> "CallControl":
         return self
@@ -59,7 +59,8 @@ class CallControl:
         return True
 
 
-def _client(account: TwilioAccount, http: TwilioHttpClient) -> Client | None:
+def rest_client(account: TwilioAccount, http: TwilioHttpClient) -> Client | None:
+    """A client of the account's REST API; ``None`` without credentials."""
     if not account.account_sid or not account.auth_token:
         return None
     # An empty environment keeps TWILIO_EDGE and TWILIO_REGION from rerouting requests unasked.

@@ -4,6 +4,7 @@ The shape of the file is the shape of :class:`BusinessProfile`; `business_files`
 product's defaults.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,9 @@ from calls.language import phrases_of
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+ANONYMOUS = "anonymous"
+"""What a business file calls callers who withhold their number."""
 
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
@@ -28,6 +32,8 @@ class Greeting(Table, frozen=True, kw_only=True):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     """Spoken word for word; without it the language's own greeting is used."""
     mode: Literal["live", "recorded"] = "live"
+    closed_text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    """Spoken instead of ``text`` outside the opening hours."""
 
 
 class Hours(Table, frozen=True, kw_only=True):
@@ -41,6 +47,22 @@ class Hours(Table, frozen=True, kw_only=True):
     fri: tuple[str, ...] = ()
     sat: tuple[str, ...] = ()
     sun: tuple[str, ...] = ()
+    when_closed: Literal["answer", "fallback"] = "answer"
+    """Whether the AI answers outside these hours, or callers get the business's fallback at once."""
+
+
+class Appointments(Table, frozen=True, kw_only=True):
+    """What may be booked within the opening hours."""
+
+    duration_min: Annotated[int, msgspec.Meta(gt=0, le=1440)] = 60
+    per_slot: Annotated[int, msgspec.Meta(gt=0, le=1000)] = 1
+    """How many appointments may take place at the same time."""
+    notice_min: Annotated[int, msgspec.Meta(ge=0, le=525_600)] = 60
+    """How long before an appointment it has to be booked at the latest."""
+    horizon_days: Annotated[int, msgspec.Meta(gt=0, le=730)] = 30
+    """How many days ahead may be booked."""
+    step_min: Annotated[int, msgspec.Meta(gt=0, le=1440)] | None = None
+    """From one possible beginning to the next, counted from each opening; the duration when left out."""
 
 
 class Audio(Table, frozen=True, kw_only=True):
@@ -94,6 +116,15 @@ class Limits(Table, frozen=True, kw_only=True):
     max_call_s: Annotated[int, msgspec.Meta(gt=0, le=14400)] = 900
     max_concurrent: PositiveInt = 20
     max_cost_usd: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+    max_cost_usd_per_day: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """All calls of a day together, which begins at midnight in the business's own time zone."""
+
+
+class Privacy(Table, frozen=True, kw_only=True):
+    """What is kept of a business's callers, and for how long."""
+
+    retention_days: Annotated[int, msgspec.Meta(gt=0, le=36_500)] | None = None
+    """Calls that ended longer ago are deleted with all that is kept of them; without it they are kept."""
 
 
 class Escalation(Table, frozen=True, kw_only=True):
@@ -103,6 +134,10 @@ class Escalation(Table, frozen=True, kw_only=True):
     """E.164, ``client:NAME`` or ``sip:URI``."""
     announce: str | None = None
     timeout_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 25
+    no_answer: Literal["voicemail", "ai"] = "voicemail"
+    """What becomes of a caller whom the human did not take."""
+    screen: bool = True
+    """Whether the human first hears who calls and why, and presses 1 to take the call."""
 
 
 class Fallback(Table, frozen=True, kw_only=True):
@@ -110,6 +145,15 @@ class Fallback(Table, frozen=True, kw_only=True):
 
     mode: Literal["dial", "voicemail", "hangup"] = "hangup"
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+
+
+class Summary(Table, frozen=True, kw_only=True):
+    """What is written down about a call once it is over."""
+
+    instructions: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    """What to pay attention to."""
+    schema: dict[str, object] = {}
+    """The business's own questions about a call, as a JSON Schema (2020-12) of an object."""
 
 
 class HttpTool(Table, frozen=True, kw_only=True):
@@ -133,6 +177,26 @@ class McpTool(Table, frozen=True, kw_only=True):
     allowed_tools: tuple[str, ...] = ()
 
 
+class Webhook(Table, frozen=True, kw_only=True):
+    """Where the business itself is told what happens on its calls."""
+
+    url: str
+    """``https://…``; ``${NAME}`` is taken from the environment."""
+    secret: str
+    """What messages are signed with: ``${NAME}``, from the environment."""
+    events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("lead.captured", "appointment.booked", "call.ended")
+    """The event kinds that are posted."""
+
+
+class Sms(Table, frozen=True, kw_only=True):
+    """Text messages the AI may send."""
+
+    from_: str | None = msgspec.field(name="from", default=None)
+    """E.164; the dialled number when left out."""
+    allow: tuple[str, ...] = ()
+    """Numbers the AI may send to besides the caller's; E.164."""
+
+
 BuiltinTool = Literal[
     "create_lead",
     "book_appointment",
@@ -144,8 +208,10 @@ BuiltinTool = Literal[
 ]
 
 
-AVAILABLE_BUILTIN: tuple[BuiltinTool, ...] = ("create_lead", "end_call", "get_current_time")
-"""The built-in tools of this version."""
+ALONG_WITH: Mapping[BuiltinTool, tuple[str, ...]] = {
+    "book_appointment": ("find_appointments", "move_appointment", "cancel_appointment")
+}
+"""Tools that are offered together with one that is listed."""
 
 
 class Tools(Table, frozen=True, kw_only=True):
@@ -155,6 +221,11 @@ class Tools(Table, frozen=True, kw_only=True):
     lead_fields: tuple[str, ...] = ("name", "phone", "reason")
     http: tuple[HttpTool, ...] = ()
     mcp: tuple[McpTool, ...] = ()
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The built-in tools the AI is told of: those that are listed, and what comes along with them."""
+        return tuple(each for name in dict.fromkeys(self.builtin) for each in (name, *ALONG_WITH.get(name, ())))
 
 
 class BusinessProfile(Table, frozen=True, kw_only=True):
@@ -171,9 +242,12 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     """The AI's persona and task; ``{name}`` and ``{hours}`` are filled in."""
     model: str | None = None
     """Default: ``OPENAI_REALTIME_MODEL``."""
+    blocked: tuple[str, ...] = ()
+    """Callers who are turned away: addresses, and ``anonymous`` for those who withhold their number."""
 
     greeting: Greeting = Greeting()
     hours: Hours | None = None
+    appointments: Appointments = Appointments()
     audio: Audio = Audio()
     turns: Turns = Turns()
     barge_in: BargeIn = BargeIn()
@@ -181,7 +255,11 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     limits: Limits = Limits()
     escalation: Escalation | None = None
     fallback: Fallback = Fallback()
+    summary: Summary | None = None
     tools: Tools = Tools()
+    privacy: Privacy = Privacy()
+    webhook: Webhook | None = None
+    sms: Sms = Sms()
 
     @property
     def business_id(self) -> BusinessId:
@@ -193,6 +271,11 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
         """The greeting as it is to be spoken."""
         text = self.greeting.text or phrases_of(self.language).greeting
         return text.replace("{name}", self.name)
+
+    @property
+    def closed_text(self) -> str | None:
+        """The greeting outside the opening hours, if there is one of its own."""
+        return self.greeting.closed_text.replace("{name}", self.name) if self.greeting.closed_text is not None else None
 
     @property
     def closing_text(self) -> str:

@@ -1,5 +1,6 @@
 """What a well-formed business file may still get wrong: numbers, hours, and things that do not go together."""
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -7,8 +8,9 @@ from urllib.parse import urlsplit
 
 from calls import hours
 from calls.address import channel_of, is_dialable, is_e164, normalise
-from calls.business import AVAILABLE_BUILTIN, WEEKDAYS, BusinessProfile, HttpTool
+from calls.business import ANONYMOUS, WEEKDAYS, BusinessProfile, HttpTool
 from calls.business_problems import Severity
+from calls.events import KINDS
 from calls.language import PHRASES
 
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
@@ -122,6 +124,8 @@ def _voice_and_models(draft: Draft) -> Iterator[Finding]:
 
 def _hours(draft: Draft) -> Iterator[Finding]:
     table = draft.profile.hours
+    if draft.profile.greeting.closed_text is not None and "hours" not in draft.given:
+        yield Finding("greeting.closed_text", "has no effect without [hours]; add them, or remove the line", "warning")
     if table is None:
         if "{hours}" in draft.profile.instructions and "hours" not in draft.given:
             yield Finding("instructions", f"{{hours}} will read {hours.NOT_STATED!r}: the file has no [hours]", "warning")
@@ -131,6 +135,30 @@ def _hours(draft: Draft) -> Iterator[Finding]:
     for day in WEEKDAYS:
         for problem in hours.problems_of_day(getattr(table, day)):
             yield Finding(f"hours.{day}", problem)
+
+
+def _blocked(draft: Draft) -> Iterator[Finding]:
+    own = {address_key(number).removeprefix("whatsapp:") for number in draft.profile.numbers}
+    for place, caller in enumerate(draft.profile.blocked):
+        key = draft.entry("blocked", place)
+        if caller != ANONYMOUS and not _is_address(caller):
+            yield Finding(
+                key,
+                f'"{caller}" is nobody who calls; write +15005550100, whatsapp:+15005550100, sip:NAME@HOST, client:NAME, '
+                f'or "{ANONYMOUS}" for callers who withhold their number',
+            )
+        elif address_key(caller).removeprefix("whatsapp:") in own:
+            yield Finding(key, f'"{caller}" is this business\'s own number, which does not call itself; remove it', "warning")
+
+
+def _limits(draft: Draft) -> Iterator[Finding]:
+    limits = draft.profile.limits
+    if limits.max_cost_usd_per_day is not None and limits.max_cost_usd_per_day < limits.max_cost_usd:
+        yield Finding(
+            "limits.max_cost_usd_per_day",
+            f"is less than one call may cost (max_cost_usd = {limits.max_cost_usd:g}); lower that, too",
+            "warning",
+        )
 
 
 def _turns(draft: Draft) -> Iterator[Finding]:
@@ -169,9 +197,15 @@ def _nobody_to_dial(profile: BusinessProfile) -> Iterator[Finding]:
         yield Finding("tools.builtin", '"escalate_to_human" has nobody to escalate to; add [escalation]', "warning")
 
 
+def _summary(draft: Draft) -> Iterator[Finding]:
+    summary = draft.profile.summary
+    if summary is not None and summary.schema and summary.schema.get("type") != "object":
+        yield Finding("summary.schema", 'must be a JSON Schema of an object: add type = "object"')
+
+
 def _tools(draft: Draft) -> Iterator[Finding]:
     tools = draft.profile.tools
-    names: set[str] = set(tools.builtin)
+    names: set[str] = {*tools.builtin, *tools.offered}
     for place, tool in enumerate(tools.http):
         key = draft.entry("tools.http", place)
         if tool.name in names:
@@ -209,12 +243,53 @@ def _unset(text: str, key: str, environ: Mapping[str, str]) -> Iterator[Finding]
             yield Finding(key, f"the environment variable {name} is not set here; set it where Frontdesk runs", "warning")
 
 
+def _appointments(draft: Draft) -> Iterator[Finding]:
+    profile = draft.profile
+    booking = [name for name in ("book_appointment", "check_availability") if name in profile.tools.builtin]
+    if not booking:
+        if "appointments" in draft.given:
+            yield Finding("appointments", 'has no effect without "book_appointment" in [tools] builtin', "warning")
+    elif profile.hours is None:
+        if "hours" not in draft.given:
+            yield Finding("tools.builtin", f'"{booking[0]}" has no hours to book in; add [hours]', "warning")
+    elif (longest := hours.longest_opening_min(profile.hours)) < profile.appointments.duration_min:
+        given = f"{profile.appointments.duration_min} min do not fit into any opening, of which the longest is {longest} min"
+        yield Finding("appointments.duration_min", f"{given}; nothing can be booked", "warning")
+
+
+def _webhook(draft: Draft) -> Iterator[Finding]:
+    webhook = draft.profile.webhook
+    if webhook is None:
+        return
+    yield from _url(webhook.url, "webhook.url")
+    yield from _unset(webhook.url, "webhook.url", draft.environ)
+    if _ENVIRONMENT.fullmatch(webhook.secret):
+        yield from _unset(webhook.secret, "webhook.secret", draft.environ)
+    else:  # not repeated here: it may be the secret itself
+        yield Finding(
+            "webhook.secret", 'must be the name of an environment variable, such as "${WEBHOOK_SECRET}"; put the secret there'
+        )
+    for place, kind in enumerate(webhook.events):
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind, KINDS, 1) or ["lead.captured"]
+            yield Finding(draft.entry("webhook.events", place), f'"{kind}" is not an event kind; did you mean {near[0]}?')
+
+
+def _sms(draft: Draft) -> Iterator[Finding]:
+    profile = draft.profile
+    if profile.sms.from_ is not None and not is_e164(profile.sms.from_):
+        yield Finding("sms.from", f'"{profile.sms.from_}" is not a number texts can be sent from; write +15005550006')
+    for place, number in enumerate(profile.sms.allow):
+        if not is_e164(number):
+            yield Finding(draft.entry("sms.allow", place), f'"{number}" is not a number texts can be sent to; write +15005550010')
+    if "send_sms" in profile.tools.builtin and profile.sms.from_ is None and not any(map(is_e164, profile.numbers)):
+        yield Finding("tools.builtin", '"send_sms" has no number to send from; add [sms] with from = "+15005550006"', "warning")
+
+
 _NOT_YET = {
     ("greeting", "mode", "recorded"): 'this version speaks every greeting live; "recorded" has no effect yet',
     ("audio", "input", "pcm"): "this version hears pcmu only; the line has no effect yet",
     ("audio", "output", "pcm"): "this version speaks pcmu only; the line has no effect yet",
-    ("limits", "max_concurrent", None): "this version does not limit a business's calls; FRONTDESK_MAX_CALLS limits all of them",
-    ("limits", "max_cost_usd", None): "this version does not count cost; the line has no effect yet",
 }
 """Keys, with the value that matters or ``None`` for any, that are taken and not acted on."""
 
@@ -223,11 +298,6 @@ def _not_yet(draft: Draft) -> Iterator[Finding]:
     for (table, key, value), message in _NOT_YET.items():
         if draft.gives(table, key) and value in (None, getattr(getattr(draft.profile, table), key)):
             yield Finding(f"{table}.{key}", message, "warning")
-    missing = [name for name in draft.profile.tools.builtin if name not in AVAILABLE_BUILTIN]
-    if missing:
-        yield Finding(
-            "tools.builtin", f"this version does not have {', '.join(missing)} yet; the AI is not told of it", "warning"
-        )
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -239,8 +309,14 @@ _CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _language,
     _voice_and_models,
     _hours,
+    _blocked,
+    _limits,
     _turns,
     _escalation,
+    _summary,
     _tools,
+    _appointments,
+    _webhook,
+    _sms,
     _not_yet,
 )

@@ -3,10 +3,9 @@
 They read the call store and the business files. Heavy libraries are loaded inside the commands, so that ``--help`` is quick.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +19,10 @@ from calls.cli_output import (
     narrate,
     printable,
 )
+from calls.cli_retention import erase_command, purge_command
+from calls.cli_store import from_store, json_option, jsonl_option, one_format, store_option, writing
 from calls.exit_codes import ExitCode
 from calls.ids import BusinessId, CallSid
-from calls.store import DEFAULT_URL
 
 if TYPE_CHECKING:
     from calls.business_files import BusinessDirectory
@@ -30,18 +30,8 @@ if TYPE_CHECKING:
     from calls.record import CallRecord
     from calls.store.base import CallStore
 
-T = TypeVar("T")
-
 _EVERYTHING = 2**62
 
-store_option = click.option(
-    "--store",
-    "store_url",
-    envvar="FRONTDESK_STORE",
-    default=DEFAULT_URL,
-    show_default=True,
-    help="Where calls are kept: sqlite:PATH. [env: FRONTDESK_STORE]",
-)
 businesses_option = click.option(
     "--businesses",
     "folder",
@@ -51,13 +41,11 @@ businesses_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of business files. [env: FRONTDESK_BUSINESSES]",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
-jsonl_option = click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line on stdout.")
 
 
 @click.group("calls")
 def calls_group() -> None:
-    """Look at calls, live and past.
+    """Look at calls, live and past, and step into live ones.
 
     \b
     Examples:
@@ -65,11 +53,13 @@ def calls_group() -> None:
       frontdesk calls show CA12ab              one call: what was said, what happened
       frontdesk calls export --all -o all.jsonl
       frontdesk calls list --json | jq '.[0].call_sid'
+      frontdesk calls whisper CA12ab "Offer them Thursday at nine."
 
-    Data goes to stdout, everything else to stderr. A call may be named by the beginning of its SID.
+    list, show and export read the store; the others speak to the bridge. Data goes to stdout, everything else to stderr. A call may
+    be named by the beginning of its SID.
 
     \b
-    Exit codes: 0 done · 1 failed · 2 usage · 3 store unavailable · 4 no such call
+    Exit codes: 0 done · 1 failed · 2 usage · 3 store or bridge unavailable · 4 no such call
     """
 
 
@@ -89,9 +79,9 @@ def list_command(*, business_id: str | None, live: bool, limit: int, as_json: bo
       frontdesk calls list --business bobs-hvac --limit 10
       frontdesk calls list --live --jsonl
     """
-    _one_format(as_json, as_jsonl)
+    one_format(as_json, as_jsonl)
     business = BusinessId(business_id) if business_id is not None else None
-    records = _from_store(store_url, lambda store: store.list_calls(limit=limit, business_id=business, live=live))
+    records = from_store(store_url, lambda store: store.list_calls(limit=limit, business_id=business, live=live))
     if not records:
         narrate("There are no such calls." if live or business_id else "There are no calls yet.")
     if as_json:
@@ -122,8 +112,8 @@ def show_command(sid: str, only_events: bool, as_json: bool, as_jsonl: bool, sto
       frontdesk calls show CA12ab --events
       frontdesk calls show CA12ab --jsonl | jq -r 'select(.kind=="caller.transcript").text'
     """
-    _one_format(as_json, as_jsonl)
-    record, events = _from_store(store_url, lambda store: _call_with_events(store, sid))
+    one_format(as_json, as_jsonl)
+    record, events = from_store(store_url, lambda store: _call_with_events(store, sid))
     if as_json:
         echo_json({"call": record, "events": [event.flat() for event in events]})
     elif as_jsonl:
@@ -163,13 +153,17 @@ def export_command(sids: Sequence[str], everything: bool, form: str, output: str
     async def write(store: "CallStore") -> int:
         records = await store.list_calls(limit=_EVERYTHING) if everything else [await _named_call(store, sid) for sid in sids]
         ordered = list(reversed(records)) if everything else records
-        with _writing(output) as out:
+        with writing(output) as out:
             await _export(store, ordered, form, out)
         return len(ordered)
 
-    count = _from_store(store_url, write)
+    count = from_store(store_url, write)
     if output != "-":
         narrate(f"Exported {count} {'call' if count == 1 else 'calls'} to {output}.")
+
+
+calls_group.add_command(purge_command)
+calls_group.add_command(erase_command)
 
 
 @click.group("businesses")
@@ -269,20 +263,6 @@ def show_business_command(business_id: str, as_json: bool, folder: Path) -> None
     narrate(f"Open: {hours_in_words(profile)}.")
 
 
-def _from_store(url: str, work: "Callable[[CallStore], Awaitable[T]]") -> T:
-    """Runs ``work`` with the store, opened to read; store errors become the command's."""
-    from calls.store import open_store
-    from calls.store.base import StoreError, StoreUnavailable
-    from calls.store.blocking import run_with_store
-
-    try:
-        return run_with_store(open_store(url, read_only=True), work)
-    except StoreUnavailable as error:
-        raise CommandError(str(error), ExitCode.UNAVAILABLE) from None
-    except StoreError as error:
-        raise CommandError(str(error)) from None
-
-
 async def _named_call(store: "CallStore", sid: str) -> "CallRecord":
     record = await store.get_call(CallSid(sid))
     if record is not None:
@@ -318,26 +298,6 @@ async def _export(store: "CallStore", records: "Sequence[CallRecord]", form: str
         out.write("\n]\n")
 
 
-@contextmanager
-def _writing(output: str) -> Iterator[IO[str]]:
-    """stdout for ``-``; else a file that takes its name when it is complete, so that a failure leaves what was there."""
-    target = Path(output)
-    if output == "-" or (target.exists() and not target.is_file()):
-        with click.open_file(output, "w", encoding="utf-8") as out:
-            yield out
-        return
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        part.replace(target)
-    except OSError as error:
-        raise CommandError(f"cannot write {output}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
 def _directory(folder: Path) -> "BusinessDirectory":
     from calls.business_files import BusinessFileError, load_businesses
 
@@ -353,11 +313,6 @@ def _settings(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _one_format(as_json: bool, as_jsonl: bool) -> None:
-    if as_json and as_jsonl:
-        raise click.UsageError("Give --json or --jsonl, not both.")
 
 
 def _counted(count: int, noun: str) -> str:

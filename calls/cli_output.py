@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from calls.address import is_e164
 from calls.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -87,11 +88,20 @@ def csv_rows(events: Sequence["CallEvent"]) -> str:
     for event in events:
         fields = {key: value for key, value in event.flat().items() if key not in ("type", *CSV_HEADER)}
         flat = event.flat()
-        text = printable(str(flat.get("text", "")))
-        guarded = f"'{text}" if _FORMULA.match(text) else text
+        guarded = _guarded(printable(str(flat.get("text", ""))))
         row = (event.call_sid, event.seq, flat["at"], event.kind, guarded, json_text(fields))
         csv.writer(out, lineterminator="\n").writerow(row)
     return out.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """``text`` as a cell of a CSV file: one line that no spreadsheet calculates. A plain telephone number stays what it is."""
+    cell = printable(text)
+    return cell if is_e164(cell) else _guarded(cell)
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def console() -> "Console":

@@ -90,6 +90,13 @@ def _facts(record: CallRecord) -> Iterable[tuple[str, str]]:
     if record.greeting_latency_ms is not None:
         yield "Greeting", f"first audio after {record.greeting_latency_ms} ms"
     yield "Cut short", f"{record.barge_ins} {'time' if record.barge_ins == 1 else 'times'} by the caller"
+    for message in record.messages:
+        length = "" if message.duration_s is None else f", {message.duration_s} s"
+        yield "Message", f"{message.recording_url} ({message.status}{length})"
+    if record.summary is not None:
+        yield "Summary", record.summary
+    if record.outcome is not None:
+        yield "Outcome", json_text(record.outcome)
     if record.cost_usd is not None:
         yield "Cost", f"{record.cost_usd:.4f} USD"
 

@@ -5,7 +5,7 @@ exports an event is one flat object, ``{"type": "event", "call_sid", "seq", "at"
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -127,13 +127,15 @@ class LeadCaptured(EventBody, frozen=True, kw_only=True, tag="lead.captured"):
     fields: dict[str, str]
 
 
-class AppointmentBooked(EventBody, frozen=True, kw_only=True, tag="appointment.booked"):
-    """An appointment is in the calendar."""
+class AppointmentBooked(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="appointment.booked"):
+    """An appointment is in the calendar. Times are RFC 3339, with the business's offset from UTC."""
 
     appointment_id: str
     starts_at: str
     ends_at: str
     summary: str
+    moved_from: str | None = None
+    """When it began before, if it was in the calendar already."""
 
 
 class Dtmf(EventBody, frozen=True, kw_only=True, tag="dtmf"):
@@ -233,6 +235,9 @@ AnyEvent = (
     | ErrorHappened
     | CallEnded
 )
+
+KINDS: tuple[str, ...] = tuple(str(body.__struct_config__.tag) for body in get_args(AnyEvent))
+"""The kinds there are."""
 
 _body_encoder = msgspec.json.Encoder()
 _body_decoder = msgspec.json.Decoder(AnyEvent)

@@ -1,6 +1,7 @@
 """Opening hours as a business file writes them: a list of ``HH:MM-HH:MM`` a weekday, in the business's own time zone."""
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -109,6 +110,40 @@ def _spans_in_words(spans: tuple[str, ...]) -> str:
     if len(words) == 1:
         return words[0]
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def longest_opening_min(hours: Hours) -> int:
+    """The longest time the business is open without a pause, in minutes of a week without a change of the clock. Hours that cannot
+    be read count as none."""
+    spans: list[Span] = []
+    for day in range(2 * len(WEEKDAYS)):  # twice round, since the week has no first day
+        for opens, closes in _sound_spans(_of(hours, WEEKDAYS[day % len(WEEKDAYS)])):
+            opened = opens + day * _MIDNIGHT
+            since = spans.pop()[0] if spans and spans[-1][1] == opened else opened
+            spans.append((since, closes + day * _MIDNIGHT))
+    return max((end - start for start, end in spans), default=0)
+
+
+def _sound_spans(texts: tuple[str, ...]) -> list[Span]:
+    spans: list[Span] = []
+    for text in texts:
+        with suppress(BadHours):
+            spans.append(parse_span(text))
+    return spans
+
+
+def is_open_at(profile: BusinessProfile, at: datetime) -> bool:
+    """Whether the business is open at ``at``, an aware time. One that states no hours is always open."""
+    hours = profile.hours
+    if hours is None or not any(_of(hours, day) for day in WEEKDAYS):
+        return True
+    return is_open(hours, at.astimezone(ZoneInfo(hours.timezone)))
+
+
+def greeting_at(profile: BusinessProfile, at: datetime) -> str:
+    """The greeting of a call that comes in at ``at``, as it is to be spoken."""
+    closed_text = profile.closed_text
+    return profile.greeting_text if closed_text is None or is_open_at(profile, at) else closed_text
 
 
 def is_open(hours: Hours, local: datetime) -> bool:

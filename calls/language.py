@@ -28,6 +28,16 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Said before a human is dialled because the AI cannot answer."""
     transferring: str
     """Said before a human is dialled because that is what was asked for."""
+    nobody_answered: str
+    """Said by the AI to a caller who comes back to it because no human took the call."""
+    back_again: str
+    """Said by the AI that carries an interrupted call on."""
+    call_for_you: str
+    """Said to the human who is dialled; ``{caller}`` stands for the caller's number."""
+    press_one: str
+    """Likewise, at the end."""
+    busy: str
+    """Said when the business has as many calls as it takes at a time; its fallback follows."""
     cannot_answer: str
     leave_message: str
     message_taken: str
@@ -44,6 +54,11 @@ ENGLISH = Phrases(
     goodbye="Thank you for calling. I have to end our call now. Goodbye.",
     connecting="Our assistant can't take your call right now. One moment, I'm connecting you.",
     transferring="One moment, I'm connecting you.",
+    nobody_answered="I'm sorry, nobody could take your call just now. How else can I help you?",
+    back_again="I'm sorry, we were cut off for a moment. Please go on.",
+    call_for_you="A call for {name} from {caller}.",
+    press_one="Press 1 to take the call.",
+    busy="All our lines are busy right now.",
     cannot_answer="We're sorry, we can't take your call right now. Please call again later. Goodbye.",
     leave_message="We can't take your call right now. Please leave a message after the tone.",
     message_taken="Thank you, your message has been recorded. Goodbye.",
@@ -63,6 +78,11 @@ PHRASES: dict[str, Phrases] = {
         goodbye="תודה שהתקשרתם. אנחנו נאלצים לסיים את השיחה כעת. להתראות.",
         connecting="העוזר שלנו אינו זמין כרגע. רגע אחד, אני מעביר אתכם.",
         transferring="רגע אחד, אני מעבירה אתכם.",
+        nobody_answered="סליחה, אף אחד לא התפנה לשיחה כרגע. איך עוד אפשר לעזור?",
+        back_again="סליחה, השיחה נקטעה לרגע. אנא המשיכו.",
+        call_for_you="שיחה אל {name} מאת {caller}.",
+        press_one="הקישו 1 כדי לקבל את השיחה.",
+        busy="כל הקווים שלנו תפוסים כרגע.",
         cannot_answer="מצטערים, איננו יכולים לענות כרגע. נסו שוב מאוחר יותר. להתראות.",
         leave_message="איננו יכולים לענות כרגע. אנא השאירו הודעה אחרי הצפצוף.",
         message_taken="תודה, ההודעה נשמרה. להתראות.",
@@ -78,6 +98,11 @@ PHRASES: dict[str, Phrases] = {
         goodbye="Gracias por llamar. Tengo que terminar la llamada ahora. Adiós.",
         connecting="Nuestro asistente no puede atenderle ahora. Un momento, le paso.",
         transferring="Un momento, le paso.",
+        nobody_answered="Lo siento, nadie ha podido atenderle ahora. ¿En qué más puedo ayudarle?",
+        back_again="Perdone, se cortó un momento. Continúe, por favor.",
+        call_for_you="Una llamada para {name} de {caller}.",
+        press_one="Pulse 1 para aceptar la llamada.",
+        busy="En este momento todas nuestras líneas están ocupadas.",
         cannot_answer="Lo sentimos, ahora no podemos atender su llamada. Por favor, llame más tarde. Adiós.",
         leave_message="Ahora no podemos atender su llamada. Por favor, deje un mensaje después de la señal.",
         message_taken="Gracias, su mensaje ha sido grabado. Adiós.",
@@ -93,6 +118,11 @@ PHRASES: dict[str, Phrases] = {
         goodbye="Merci de votre appel. Je dois y mettre fin maintenant. Au revoir.",
         connecting="Notre assistant ne peut pas vous répondre pour le moment. Un instant, je vous mets en relation.",
         transferring="Un instant, je vous mets en relation.",
+        nobody_answered="Je suis désolée, personne n'a pu prendre votre appel. Comment puis-je encore vous aider ?",
+        back_again="Pardon, nous avons été coupés un instant. Continuez, je vous prie.",
+        call_for_you="Un appel pour {name} de {caller}.",
+        press_one="Appuyez sur 1 pour prendre l'appel.",
+        busy="Toutes nos lignes sont occupées pour le moment.",
         cannot_answer="Nous sommes désolés, nous ne pouvons pas vous répondre pour le moment. Rappelez plus tard. Au revoir.",
         leave_message="Nous ne pouvons pas vous répondre pour le moment. Laissez un message après le bip.",
         message_taken="Merci, votre message a été enregistré. Au revoir.",
@@ -109,6 +139,11 @@ PHRASES: dict[str, Phrases] = {
         goodbye="شكرا لاتصالكم. علي إنهاء المكالمة الآن. مع السلامة.",
         connecting="مساعدنا غير متاح الآن. لحظة من فضلكم، سأحولكم.",
         transferring="لحظة من فضلكم، سأحولكم.",
+        nobody_answered="عذرا، لم يتمكن أحد من الرد الآن. كيف يمكنني مساعدتكم؟",
+        back_again="عذرا، انقطع الاتصال للحظة. تفضلوا بالمتابعة.",
+        call_for_you="مكالمة إلى {name} من {caller}.",
+        press_one="اضغط 1 لقبول المكالمة.",
+        busy="جميع خطوطنا مشغولة الآن.",
         cannot_answer="نعتذر، لا يمكننا الرد على مكالمتكم الآن. يرجى الاتصال لاحقا. مع السلامة.",
         leave_message="لا يمكننا الرد على مكالمتكم الآن. يرجى ترك رسالة بعد الصافرة.",
         message_taken="شكرا، تم تسجيل رسالتكم. مع السلامة.",
@@ -124,6 +159,11 @@ PHRASES: dict[str, Phrases] = {
         goodbye="Спасибо за звонок. Мне нужно завершить разговор. До свидания.",
         connecting="Наш помощник сейчас не может ответить. Одну минуту, я вас соединяю.",
         transferring="Одну минуту, я вас соединяю.",
+        nobody_answered="Извините, сейчас никто не смог ответить. Чем ещё я могу помочь?",
+        back_again="Извините, связь ненадолго прервалась. Продолжайте, пожалуйста.",
+        call_for_you="Звонок для {name} от {caller}.",
+        press_one="Нажмите 1, чтобы принять звонок.",
+        busy="Сейчас все наши линии заняты.",
         cannot_answer="Извините, сейчас мы не можем ответить. Пожалуйста, перезвоните позже. До свидания.",
         leave_message="Сейчас мы не можем ответить. Пожалуйста, оставьте сообщение после сигнала.",
         message_taken="Спасибо, ваше сообщение записано. До свидания.",

@@ -24,6 +24,21 @@ class Disposition(msgspec.Struct, frozen=True, kw_only=True):
     to: str | None = None
     """Whom to dial."""
     timeout_s: int | None = None
+    briefing: str | None = None
+    """What the human is told before they take the call."""
+
+
+MAX_MESSAGES = 20
+"""Messages kept of one call."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message the caller left (Twilio, *TwiML Voice: Record*)."""
+
+    recording_url: str
+    duration_s: int | None = None
+    status: str = "in-progress"
+    """``completed`` once it can be fetched, ``absent`` or ``failed`` if it never can."""
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +68,14 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     action_requested_at: str | None = None
     """When Twilio asked ``/stream-ended`` last."""
     usage: Usage = {}
+    resumed: Literal["no_answer", "lost"] | None = None
+    """Why the present stream is not the call's first: the human did not answer, or the bridge vanished."""
+    messages: tuple[Message, ...] = ()
+    """What the caller left after the tone."""
+    summary: str | None = None
+    """What the call was about, in the model's words."""
+    outcome: dict[str, Any] | None = None
+    """The business's own questions about the call, answered by the model."""
     ended_at: str | None = None
     end_reason: str | None = None
     duration_ms: int | None = None
@@ -71,6 +94,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
                 changes["last_line"] = text
             case events.BargeInCut():
                 changes["barge_ins"] = self.barge_ins + 1
+            case events.CallResumed():
+                changes["phase"] = "conversing"
             case events.ClosingStarted() | events.TransferStarted():
                 changes["phase"] = "closing"
             case events.OperatorCommand(action="mute" | "unmute" as action):
@@ -88,6 +113,20 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
                 if ended.cost_usd is not None:
                     changes["cost_usd"] = ended.cost_usd
         return msgspec.structs.replace(self, **changes)
+
+    def cost_with(self, usage: Usage, cost_usd: float | None) -> float | None:
+        """What the call has cost once a stream that used ``usage`` has cost ``cost_usd``: unknown if either cost is."""
+        if cost_usd is None:
+            return None if usage else self.cost_usd
+        return None if self.usage and self.cost_usd is None else round((self.cost_usd or 0.0) + cost_usd, 6)
+
+    def with_message(self, message: Message) -> "CallRecord":
+        """The record with a message the caller left. What has become of it is not forgotten by a report that comes late."""
+        known = next((left for left in self.messages if left.recording_url == message.recording_url), None)
+        if known is not None and message.status == "in-progress":
+            message = msgspec.structs.replace(known, duration_s=known.duration_s or message.duration_s)
+        others = tuple(left for left in self.messages if left.recording_url != message.recording_url)
+        return msgspec.structs.replace(self, messages=(*others, message)[-MAX_MESSAGES:])
 
     @property
     def ended(self) -> bool:

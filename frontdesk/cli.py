@@ -7,10 +7,17 @@ import click
 
 from calls.exit_codes import ExitCode
 
+_JOINED = {"calls": ("console.cli", "CALL_COMMANDS")}
+"""Commands of one part that stand in the group of another."""
 _COMMANDS = {
     "serve": ("frontdesk.commands", "serve_command", "Answer calls: the bridge, with the webhooks beside it."),
+    "console": ("console.cli", "console_command", "Watch all live calls and step in."),
     "demo": ("frontdesk.commands", "demo_command", "Watch a simulated call being answered; needs no account."),
-    "calls": ("calls.cli", "calls_group", "Look at calls: list, show, export."),
+    "calls": ("calls.cli", "calls_group", "Look at calls, and step into them."),
+    "listen": ("console.cli", "listen_command", "Listen to a live call."),
+    "leads": ("calls.cli_leads", "leads_group", "Look at the leads that calls have brought."),
+    "outbox": ("calls.cli_outbox", "outbox_group", "See what still has to be posted to webhooks."),
+    "appointments": ("calls.cli_appointments", "appointments_group", "Look at appointments, and change them."),
     "businesses": ("calls.cli", "businesses_group", "Check and show business files."),
 }
 
@@ -27,14 +34,20 @@ class LazyCommands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute, _ = _COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101  (the table above is wrong otherwise)
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, click.Group) and cmd_name in _JOINED:
+            _join(command, *_JOINED[cmd_name])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in ``--help``, without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+def _join(group: click.Group, module: str, attribute: str) -> None:
+    for command in getattr(importlib.import_module(module), attribute):
+        group.add_command(command)
 
 
 @click.group(

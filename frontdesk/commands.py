@@ -1,5 +1,6 @@
 """The composition root's own subcommands."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,20 +24,44 @@ def serve_command() -> None:
 
 
 @click.command("demo")
-@click.option("--hebrew", is_flag=True, help="Call the Hebrew garage instead of the English heating service.")
-@click.option("--fast", is_flag=True, help="No sockets: the same core and both far ends in this process, under a virtual clock.")
+@click.option("--hebrew", is_flag=True, help="One call to the Hebrew garage, printed as it happens.")
 @click.option(
-    "--wav", type=click.Path(dir_okay=False, path_type=Path), help="Write the call: caller left, what they heard right."
+    "--fast", is_flag=True, help="One call, printed, without sockets: the same core and both far ends under a virtual clock."
 )
-@click.option("--plain", is_flag=True, help="Print lines (the only view so far).")
-def demo_command(*, hebrew: bool, fast: bool, wav: Path | None, plain: bool) -> None:
-    """Watch a simulated call being answered. Needs no account and no network.
+@click.option(
+    "--wav",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="One call, printed, and written as sound: caller left, what they heard right.",
+)
+@click.option(
+    "--plain", is_flag=True, help="One call, printed as it happens; chosen by itself when there is no terminal for the console."
+)
+@click.option(
+    "--calls",
+    "at_a_time",
+    type=click.IntRange(1, 30),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="How many calls at a time the console shows.",
+)
+def demo_command(*, hebrew: bool, fast: bool, wav: Path | None, plain: bool, at_a_time: int) -> None:
+    """Watch simulated calls being answered. Needs no account and no network.
 
-    A simulated Twilio posts a signed webhook, opens the media WebSocket and lets a caller with a problem talk; a simulated model
-    speaks the Realtime protocol. The webhook, the bridge and everything between are the real ones. Exit code 0 only if the call
-    went as scripted.
+    Opens the operator console on calls that keep coming: look into them, listen, step in. Callers and model are simulated; the
+    webhooks, the bridge and everything between are the real ones. q leaves.
+
+    With --plain, --hebrew, --fast or --wav it is one call, printed as it happens: exit code 0 only if that went as scripted.
     """
-    from frontdesk.demo import demo
+    if plain or hebrew or fast or wav is not None or not _on_a_terminal():
+        from frontdesk.demo import demo
 
-    del plain
-    sys.exit(demo(hebrew=hebrew, fast=fast, wav=wav))
+        sys.exit(demo(hebrew=hebrew, fast=fast, wav=wav))
+    from frontdesk.demo_console import watch_demo
+
+    sys.exit(watch_demo(at_a_time))
+
+
+def _on_a_terminal() -> bool:
+    """Whether a screen can be drawn and keys be read; the console draws on stderr."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"

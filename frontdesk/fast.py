@@ -22,9 +22,11 @@ from bridge.spoken_lines import lines_of
 from bridge.tool_runner import current_time
 from calls.business import BusinessProfile
 from calls.ids import BusinessId
+from calls.prices import Prices, load_prices
 from calls.stream_token import TokenRefused, verify
 from frontdesk.ledger import MemoryLedger
 from frontdesk.narration import Narrator
+from frontdesk.settings import DEFAULT_MODEL
 from frontdesk.stage import ACCOUNT_SID, number_of, plan_of
 from simulator.model.session import ModelSession
 from simulator.phone import outputs as phone_does
@@ -74,6 +76,7 @@ class _Play:
             calls=self._ledger,
             now=self._wall,
         )
+        self._prices = Prices(load_prices())
         self._plan = plan_of(scenario)(0)
         self._core: Conversation | None = None
         self._model: ModelSession | None = None
@@ -91,7 +94,7 @@ class _Play:
             elif self._core is not None and self._core.wake_at_ms <= self.now_ms:
                 self._core_takes(given.Tick())
             elif self._model is not None and self._model_wakes_ms() <= self.now_ms:
-                self._model_says(self._model.poll(self.now_ms - self._model_opened_ms))
+                self._wake_model(self._model)
             else:
                 self._phone_does(self.phone.poll(self.now_ms))
 
@@ -106,6 +109,11 @@ class _Play:
     def _model_wakes_ms(self) -> float:
         wake_at_ms = self._model.wake_at_ms if self._model is not None else None
         return inf if wake_at_ms is None else wake_at_ms + self._model_opened_ms
+
+    def _wake_model(self, model: ModelSession) -> None:
+        # What is added to a time and taken off again may come out a little earlier, and the model would not be due yet, for ever.
+        now_ms = self.now_ms - self._model_opened_ms
+        self._model_says(model.poll(max(now_ms, model.wake_at_ms or now_ms)))
 
     def _wall(self) -> datetime:
         return EPOCH + timedelta(milliseconds=self.now_ms)
@@ -189,7 +197,7 @@ class _Play:
             case wanted.CloseModel():
                 self._model = None
             case wanted.Release():
-                self._ledger.release(self.phone.call_sid, output.usage)
+                self._ledger.release(self.phone.call_sid, output.usage, output.cost_usd)
                 if output.end_reason is not None:
                     self._ledger.end_call(self.phone.call_sid, output.end_reason, self._wall())
 
@@ -206,7 +214,8 @@ class _Play:
         except TokenRefused as refused:
             self._core_takes(given.StreamRefused(refused.reason))
         else:
-            self._core_takes(given.StreamAccepted(record, self._profile, lines_of(self._profile.language)))
+            rate = self._prices.rate_of(self._profile.model or DEFAULT_MODEL, self._profile.audio.transcription_model)
+            self._core_takes(given.StreamAccepted(record, self._profile, lines_of(self._profile.language), rate=rate))
 
     def _tool_answer(self, call_id: str, name: str) -> given.ToolFinished:
         if name == "get_current_time":

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from calls import events
 from calls.events import AnyEvent, CallEvent, Usage
 from calls.ids import CallSid
-from calls.record import CallRecord, Disposition
+from calls.record import CallRecord, Disposition, Message
 from calls.store.base import NewCall, OpenedCall
 from calls.stream_token import StreamToken, TokenRefused
 
@@ -65,9 +66,9 @@ class MemoryLedger:
         """See ``CallStore.set_disposition``."""
         self._change(call_sid, disposition=disposition)
 
-    def release(self, call_sid: str, usage: Usage) -> None:
+    def release(self, call_sid: str, usage: Usage, cost_usd: float | None) -> None:
         """See ``CallStore.release_stream``."""
-        self._change(call_sid, owner=None, usage=usage)
+        self._change(call_sid, owner=None, usage=usage, cost_usd=cost_usd)
 
     def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
         """See ``CallStore.note_action``."""
@@ -94,6 +95,15 @@ class MemoryLedger:
             cost_usd=record.cost_usd,
         )
         return self.record(call_sid, ended, at)
+
+    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """See ``CallStore.resume_call``: a fast call has one stream."""
+        del call_sid, why, at
+        return None
+
+    def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """See ``CallStore.note_message``."""
+        self._records[call_sid] = self._records[call_sid].with_message(message)
 
     def _change(self, call_sid: str, **changes: object) -> CallRecord:
         self._records[call_sid] = msgspec.structs.replace(self._records[call_sid], **changes)

@@ -5,26 +5,35 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
+from typing import Literal
 
 import structlog
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
+from bridge.after_call import AfterCall
 from bridge.app import Bridge
+from bridge.booking import Booking
 from bridge.endings import Endings
+from bridge.messages import Messages
 from bridge.metrics import BridgeMetrics
+from bridge.posting import posting
 from bridge.services import Services
 from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl
 from calls.bus.memory import MemoryBus
 from calls.business_files import BusinessDirectory, load_businesses
 from calls.events import AnyEvent, CallEvent
-from calls.ids import CallSid
+from calls.ids import BusinessId, CallSid
 from calls.journal import Journal
-from calls.record import CallRecord
-from calls.store import open_store
+from calls.outbox import wanted_by
+from calls.prices import Prices
+from calls.record import CallRecord, Message
+from calls.retention import Kept
+from calls.store import appointments_of, open_store, outbox_of, retention_of
 from calls.store.base import CallStore, NewCall, OpenedCall
 from calls.store.blocking import BlockingStore
+from frontdesk.housekeeping import housekeeping
 from frontdesk.settings import Settings
 from webhooks.context import Context
 from webhooks.dispatch import TwilioAuth
@@ -42,10 +51,11 @@ log = structlog.get_logger()
 class Deployment:
     """A running ``frontdesk serve``."""
 
-    def __init__(self, bridge: Bridge, bus: MemoryBus, store: CallStore, url: str) -> None:
+    def __init__(self, bridge: Bridge, bus: MemoryBus, store: CallStore, after_call: AfterCall, url: str) -> None:
         self.bridge = bridge
         self.bus = bus
         self.store = store
+        self.after_call = after_call
         self.url = url
         """Where it listens, ``http://host:port``."""
 
@@ -79,6 +89,14 @@ class AnnouncedLedger:
         """See ``CallStore.append_next``."""
         return self._tell(self._store.append_next(call_sid, body, at))
 
+    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """See ``CallStore.resume_call``."""
+        return self._store.resume_call(call_sid, why, at)
+
+    def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """See ``CallStore.note_message``."""
+        self._store.note_message(call_sid, message)
+
     def _tell(self, event: CallEvent | None) -> CallEvent | None:
         if event is not None:
             self._announce(event)
@@ -98,7 +116,7 @@ async def deployed(
     directory = businesses if businesses is not None else load_businesses(settings.businesses)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        store = open_store(settings.store)
+        store = open_store(settings.store, wants=wanted_by(directory))
         await store.open()
         stack.push_async_callback(store.close)
         bus = MemoryBus()
@@ -106,6 +124,10 @@ async def deployed(
         endings = Endings(store, journal, settings.bridge.owner, bus.publish)
         stack.push_async_callback(endings.close)
         await endings.sweep()
+        await stack.enter_async_context(housekeeping(Kept(retention_of(store), appointments_of(store)), directory))
+        await stack.enter_async_context(posting(outbox_of(store), directory, settings.bridge.owner))
+        after_call = AfterCall(store, directory.get, settings.bridge.model)
+        stack.push_async_callback(after_call.close)
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -116,7 +138,14 @@ async def deployed(
                 endings=endings,
                 tools=await stack.enter_async_context(ToolRunner()),
                 metrics=BridgeMetrics(),
-            )
+                after_call=after_call,
+                prices=Prices(settings.prices),
+                builtin_tools={
+                    "send_sms": stack.enter_context(Messages(settings.bridge.twilio)).send_sms,
+                    **Booking(appointments_of(store)).tools,
+                },
+            ),
+            bus,
         )
         ledger = AnnouncedLedger(BlockingStore(store, loop), _announcer(bus, loop))
         context = Context(
@@ -126,17 +155,20 @@ async def deployed(
             businesses=directory,
             calls=ledger,
             call_over=_call_over(bridge, endings, loop),
+            running_cost_usd=_running_cost(bridge),
         )
         auth = TwilioAuth(auth_token=settings.bridge.twilio.auth_token or "", verify=settings.bridge.verify_twilio)
         bridge.app.register_blueprint(webhook_blueprint(context, auth))
+        await bridge.operators.open()
         host, port = listener.getsockname()[:2]
         stop = asyncio.Event()
         server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
-            yield Deployment(bridge, bus, store, f"http://{host}:{port}")
+            yield Deployment(bridge, bus, store, after_call, f"http://{host}:{port}")
         finally:
             bridge.drain()
             bridge.leave_calls()
+            await bridge.operators.close()
             stop.set()
             await server
 
@@ -187,6 +219,16 @@ def _call_over(bridge: Bridge, endings: Endings, loop: asyncio.AbstractEventLoop
         asyncio.run_coroutine_threadsafe(tell(call_sid, status, duration_ms), loop).result(ANSWER_WITHIN_S)
 
     return call_over
+
+
+def _running_cost(bridge: Bridge) -> Callable[[BusinessId], float]:
+    """What the calls that this process serves have cost so far. Asked from worker threads, hence the copy."""
+
+    def running_cost_usd(business_id: BusinessId) -> float:
+        live = list(bridge.streams.sessions)
+        return sum(session.unrecorded_cost_usd for session in live if session.business_id == business_id)
+
+    return running_cost_usd
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bridge.operator.tokens import OperatorKey, TokensUnusable, parse_tokens
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
@@ -29,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     businesses: Path
     store: str
     bridge: BridgeSettings
+    prices: PriceTable = msgspec.field(default_factory=shipped_prices)
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -66,7 +69,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             verify_twilio=verify,
             max_calls=_number(environ, "FRONTDESK_MAX_CALLS", DEFAULT_MAX_CALLS, least=1, most=100_000),
             drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
+            operators=_operators(environ),
         ),
+        prices=_prices(environ),
     )
 
 
@@ -129,6 +134,21 @@ def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
     if not api_key:
         raise SettingsError("OPENAI_API_KEY is not set, so there is nobody to answer the phone. Set it to your OpenAI key.")
     return ModelEndpoint(url=url, api_key=api_key, default_model=environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL)
+
+
+def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:
+    try:
+        return parse_tokens(environ.get("OPERATOR_TOKENS") or "")
+    except TokensUnusable as unusable:
+        raise SettingsError(f"OPERATOR_TOKENS: {unusable}") from None
+
+
+def _prices(environ: Mapping[str, str]) -> PriceTable:
+    name = environ.get("FRONTDESK_PRICES")
+    try:
+        return load_prices(Path(name) if name else None)
+    except PricesUnusable as unusable:
+        raise SettingsError(f"FRONTDESK_PRICES: {unusable}") from None
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bridge.operator.tokens import OperatorKey
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
 from calls.business_files import BusinessDirectory, load_businesses
 from frontdesk.serving import Deployment, deployed, listen
@@ -63,11 +64,16 @@ def plan_of(
 
 def prepare_voices(scenario: Scenario, businesses: BusinessDirectory) -> None:
     """Renders what both sides will say, so that no voice is made while frames are paced."""
+    voice.prepare(spoken_lines(scenario, businesses))
+
+
+def spoken_lines(scenario: Scenario, businesses: BusinessDirectory) -> list[tuple[str, str]]:
+    """What both sides will say, each line with the voice that says it."""
     profile = next((business for business in businesses if business.id == scenario.business), None)
     texts = [profile.greeting_text, profile.closing_text] if profile is not None else []
     texts += [text for reply in scenario.mind.replies for text in (reply.say, reply.after_tools) if text is not None]
-    voice.prepare([(text, scenario.mind.voice) for text in [*texts, scenario.mind.otherwise]])
-    voice.prepare([(step.say, scenario.caller.voice) for step in scenario.caller.steps if step.say is not None])
+    caller = [(step.say, scenario.caller.voice) for step in scenario.caller.steps if step.say is not None]
+    return [(text, scenario.mind.voice) for text in [*texts, scenario.mind.otherwise]] + caller
 
 
 @asynccontextmanager
@@ -78,6 +84,7 @@ async def stage(
     businesses: Path | BusinessDirectory,
     signed: bool = True,
     log_audio: bool = True,
+    operators: tuple[OperatorKey, ...] = (),
 ) -> AsyncIterator[Stage]:
     """Sets the stage, and clears it when the block is left: nothing of it is left behind."""
     directory = businesses if isinstance(businesses, BusinessDirectory) else load_businesses(businesses)
@@ -100,6 +107,7 @@ async def stage(
                 verify_twilio=signed,
                 max_calls=10_000,
                 drain_s=0,
+                operators=operators,
             ),
         )
         try:

@@ -6,12 +6,12 @@ Everything in it is synchronous, so that the same handlers run in a Lambda funct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from calls.business import BusinessProfile
 from calls.events import AnyEvent, CallEvent
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord
+from calls.record import CallRecord, Message
 from calls.store.base import NewCall, OpenedCall
 from webhooks.log import Log, write
 
@@ -44,6 +44,15 @@ class CallLedger(Protocol):
     def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """Appends one event behind whatever is last."""
 
+    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """A further stream for a live call; ``None`` if there is to be none."""
+
+    def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """Puts a message the caller left on the record, or what became of it since."""
+
+
+RunningCost = Callable[[BusinessId], float]
+"""What the calls of a business that are going on have cost so far, as far as this process knows; US dollars."""
 
 CallOver = Callable[[CallSid, str, int | None], None]
 """Told that Twilio reports a call as over while a bridge still owns it: call, ``CallStatus``, duration in ms."""
@@ -55,6 +64,11 @@ def _utc_now() -> datetime:
 
 def _nobody_to_tell(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
     """The bridge that owns the call is another process; it hears of the end from its own socket."""
+
+
+def _no_calls_here(_: BusinessId) -> float:
+    """The bridges are other processes; what their calls cost is known once they are over."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +86,7 @@ class Context:
     """The time, aware."""
     log: Log = write
     call_over: CallOver = _nobody_to_tell
+    running_cost_usd: RunningCost = _no_calls_here
 
     def webhook_url(self, path: str) -> str:
         """The absolute URL of one of our webhooks. Relative ones have no base in a call that was started with inline TwiML."""

@@ -7,7 +7,17 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from webhooks.context import Context
 from webhooks.event import Event
-from webhooks.handlers import call_status, dial_ended, fallback, incoming_call, stream_ended, stream_status, voicemail
+from webhooks.handlers import (
+    call_status,
+    dial_ended,
+    fallback,
+    incoming_call,
+    recording_status,
+    screen,
+    stream_ended,
+    stream_status,
+    voicemail,
+)
 from webhooks.response import Response
 
 Handler = Callable[[Context, Event], VoiceResponse | Response]
@@ -20,8 +30,10 @@ ROUTES = MappingProxyType[str, Handler](
         "/stream-ended": stream_ended.handler,
         "/stream-status": stream_status.handler,
         "/call-status": call_status.handler,
+        "/screen": screen.handler,
         "/dial-ended": dial_ended.handler,
         "/voicemail": voicemail.handler,
+        "/recording-status": recording_status.handler,
         "/fallback": fallback.handler,
     }
 )

@@ -10,7 +10,9 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from calls.address import channel_of, is_dialable, is_e164
 from calls.business import BusinessProfile
+from calls.ids import CallSid
 from calls.language import ENGLISH, phrases_of
+from calls.stream_token import StreamToken, mint
 from webhooks.context import Context
 from webhooks.parties import Caller
 
@@ -51,6 +53,15 @@ def hang_up_after(text: str, language: str) -> VoiceResponse:
     return response
 
 
+def stream_to(context: Context, profile: BusinessProfile, token: StreamToken) -> VoiceResponse:
+    """The caller talks to the AI (Twilio, *TwiML Voice: Stream*)."""
+    response = VoiceResponse()
+    connect = response.connect(action=context.webhook_url("/stream-ended"), method="POST")
+    stream = connect.stream(url=context.media_url(profile.business_id), status_callback=context.webhook_url("/stream-status"))
+    stream.parameter(name="token", value=mint(token, context.stream_token_secret))
+    return response
+
+
 def sorry(profile: BusinessProfile | None) -> VoiceResponse:
     """The call ends after the sentence for calls that cannot be answered."""
     if profile is None:
@@ -62,7 +73,14 @@ def take_message(context: Context, text: str, language: str) -> VoiceResponse:
     """The caller is asked for a message, and recorded."""
     response = VoiceResponse()
     say(response, text, language)
-    response.record(action=context.webhook_url("/voicemail"), method="POST", max_length=MAX_MESSAGE_S, play_beep=True)
+    response.record(
+        action=context.webhook_url("/voicemail"),
+        method="POST",
+        max_length=MAX_MESSAGE_S,
+        play_beep=True,
+        recording_status_callback=context.webhook_url("/recording-status"),
+        recording_status_callback_event="completed absent",
+    )
     # Twilio does not ask the action about an empty recording, it goes on here.
     response.hangup()
     return response
@@ -82,12 +100,14 @@ def connect_to(
     *,
     announce: str | None,
     timeout_s: int | None = None,
+    screened_for: CallSid | None = None,
 ) -> VoiceResponse:
     """The caller is put through to ``to``, or asked for a message where that cannot be done.
 
     Args:
         announce: spoken first, and only if the call is put through: it must not promise what is not kept.
         timeout_s: how long it rings; the business's own when not given.
+        screened_for: the call for which the human is asked first whether they take it; without it whoever picks up has it.
     """
     if to is None or not is_dialable(to) or not caller.may_be_dialled_to(to):
         return ask_for_message(context, profile)
@@ -99,7 +119,7 @@ def connect_to(
         timeout=_ring_time_s(profile, timeout_s),
         caller_id=_caller_id(profile, caller, to),
     )
-    _add_target(dial, xml_text(to))
+    _add_target(dial, xml_text(to), context.webhook_url(f"/screen?for_call={screened_for}") if screened_for else None)
     return response
 
 
@@ -128,11 +148,11 @@ def _caller_id(profile: BusinessProfile, caller: Caller, to: str) -> str | None:
     return next((number for number in profile.numbers if is_e164(number)), None)
 
 
-def _add_target(dial: VoiceResponse, to: str) -> None:
+def _add_target(dial: VoiceResponse, to: str, screen_url: str | None) -> None:
     match channel_of(to):
         case "client":
-            dial.client(to.partition(":")[2])
+            dial.client(to.partition(":")[2], url=screen_url)
         case "sip":
-            dial.sip(to)
+            dial.sip(to, url=screen_url)
         case _:
-            dial.number(to)
+            dial.number(to, url=screen_url)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bridge.conversation import handover
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.closing import Closing, Step, fallback_disposition
@@ -21,7 +22,7 @@ from calls.record import Disposition
 
 if TYPE_CHECKING:
     from bridge.conversation.machine import Conversation
-    from calls.business import BusinessProfile, Escalation
+    from calls.business import BusinessProfile
 
 
 class Ending:
@@ -83,16 +84,20 @@ class Ending:
         closing.may_reopen = may_reopen
         self._have_said(closing, text)
 
-    def transfer(self, escalation: Escalation, reason: str, to: str | None = None) -> None:
-        """The caller is told, then the stream is left so that Twilio dials a human: ``to``, or the business's own."""
+    def transfer(self, to: str | None = None, briefing: str | None = None) -> None:
+        """The caller is told, then the stream is left so that Twilio dials a human: ``to``, or the business's own. ``briefing``:
+        what that human hears first."""
         conversation = self._conversation
         if conversation.profile is None:
             return
+        escalation = handover.target_of(conversation.profile, to)
         target = to or escalation.to
-        disposition = Disposition(action="dial", reason=reason, to=target, timeout_s=escalation.timeout_s)
+        disposition = Disposition(
+            action="dial", reason=handover.REASON, to=target, timeout_s=escalation.timeout_s, briefing=briefing
+        )
         announcement = escalation.announce or phrases_of(conversation.profile.language).transferring
         self.drop_unheard_reply()
-        closing = self._begin(reason, disposition, None, began=events.TransferStarted(to=target))
+        closing = self._begin(handover.REASON, disposition, None, began=events.TransferStarted(to=target))
         if closing is not None:
             closing.announcement = announcement
             self._have_said(closing, announcement)

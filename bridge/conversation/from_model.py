@@ -10,7 +10,7 @@ from bridge.conversation import model_messages
 from bridge.conversation.model_errors import Severity, severity_of
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Response, Wish
-from bridge.conversation.usage import add_usage
+from bridge.conversation.tools import Escalate
 from calls import events
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ class ModelSide:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._held: list[ev.ModelEvent] = []
-        self._counted: set[str] = set()  # responses whose usage is in the sum
         self._last_frame: str | bytes = b""
         self.connected: events.ModelConnected | None = None
         """Kept until the call is ours and has a record to put it on."""
@@ -105,9 +104,7 @@ class ModelSide:
 
     def _response_done(self, event: ev.ResponseDone) -> None:
         conversation = self._conversation
-        if event.response.id not in self._counted:
-            self._counted.add(event.response.id)
-            add_usage(conversation.usage, event.response.usage)
+        conversation.spending.response_done(event.response.id, event.response.usage)
         response = conversation.voice.responses.done(event.response.id, conversation.now_ms)
         if response is None:
             return
@@ -138,7 +135,9 @@ class ModelSide:
             conversation.tools.called_by_the_api(item.id, item.name or "", item.arguments or "", ok=item.error is None)
         if item.type == "function_call" and item.status in ("completed", None):
             reason = conversation.tools.called(item.call_id or "", item.name or "", item.arguments or "", response_id)
-            if reason is not None:
+            if isinstance(reason, Escalate):
+                conversation.ending.transfer(briefing=reason.briefing)
+            elif reason is not None:
                 conversation.ending.after_tool(reason)
 
     def _came_to_nothing(self, response: Response, failure: str) -> None:
@@ -221,6 +220,7 @@ class ModelSide:
         self._conversation.transcript.caller_text(event.item_id, event.delta)
 
     def _caller_text(self, event: ev.CallerTextDone) -> None:
+        self._conversation.spending.transcribed(event.item_id, event.usage)
         self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)
         self._conversation.ending.caller_said(event.item_id, event.transcript)
 

@@ -74,6 +74,7 @@ class TwilioSide:
     def _dtmf(self, digit: str) -> None:
         if digit in _DIGITS:
             self._conversation.outbox.record(Dtmf(digit=digit.upper()))
+            self._conversation.key_pressed(digit)
         else:
             self._error("bad_digit", "a key that no telephone has was ignored")
 

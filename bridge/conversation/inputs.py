@@ -5,8 +5,11 @@ from collections.abc import Mapping
 import msgspec
 
 from bridge.conversation.agent_voice import SpokenLine
+from bridge.conversation.resumption import Resumed
 from calls.business import BusinessProfile
+from calls.events import AnyEvent
 from calls.operator import Command
+from calls.rate import Rate
 from calls.record import CallRecord
 
 
@@ -31,6 +34,10 @@ class StreamAccepted(Input, frozen=True):
     record: CallRecord
     profile: BusinessProfile
     lines: Mapping[str, SpokenLine]
+    resumed: Resumed | None = None
+    """Set if this is not the call's first stream."""
+    rate: Rate | None = None
+    """What the call is billed at; ``None``: nothing has a price."""
 
 
 class StreamRefused(Input, frozen=True):
@@ -59,11 +66,13 @@ class ModelClosed(Input, frozen=True):
 
 
 class ToolFinished(Input, frozen=True):
-    """A tool has answered. ``output``: text for the model, JSON or not; with ``ok`` false, what went wrong."""
+    """A tool has answered. ``output``: text for the model, JSON or not; with ``ok`` false, what went wrong. ``events``: what it did,
+    for the record."""
 
     call_id: str
     output: str
     ok: bool
+    events: tuple[AnyEvent, ...] = ()
 
 
 class DispositionStored(Input, frozen=True):

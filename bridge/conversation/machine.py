@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
+from bridge.conversation import handover, model_messages, resumption
 from bridge.conversation import inputs as given
-from bridge.conversation import model_messages
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import AgentVoice, SpokenLine
 from bridge.conversation.caller_ear import CallerEar
@@ -30,11 +30,15 @@ from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
+from bridge.conversation.resumption import Resumed
+from bridge.conversation.spending import Spending
 from bridge.conversation.stepping_in import SteppingIn
 from bridge.conversation.tools import Tools, declared_tools
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
+from calls.events import parse_timestamp
+from calls.hours import greeting_at
 from calls.ids import CallSid
 from calls.language import phrases_of
 from calls.operator import Glimpse
@@ -66,12 +70,13 @@ class Conversation:
         self.record: CallRecord | None = None
         """The call's record as it was when the stream was accepted."""
         self.profile: BusinessProfile | None = None
-        self.usage: dict[str, int] = {}
+        self.spending = Spending()
         self.start_received_ms: float | None = None
         self.model_is_open = False
         self.model_is_gone = False
         """Lost, or not needed any more."""
         self.lines: Mapping[str, SpokenLine] = {}
+        self._resumed: Resumed | None = None
         self._model_lost_reason: str | None = None
         self.session_is_confirmed = False
         self.tools_await_reply = False
@@ -88,7 +93,7 @@ class Conversation:
             given.ModelOpened: self._model_opened,
             given.ModelFrame: self._model.take,
             given.ModelClosed: lambda closed: self.lose_model(closed.reason),
-            given.ToolFinished: lambda tool: self.tools.finished(tool.call_id, tool.output, ok=tool.ok),
+            given.ToolFinished: lambda tool: self.tools.finished(tool.call_id, tool.output, ok=tool.ok, done=tool.events),
             given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
             given.CallCompleted: lambda completed: self.ending.call_completed(ok=completed.ok),
             given.CallOver: lambda over: self.stream_over(over.status),
@@ -172,6 +177,13 @@ class Conversation:
         armed = self.phase is Phase.CONVERSING and self.voice.is_sounding() and not self._greeting_is_late()
         return self.interruption.hear(loudness_rms, len(audio), armed=armed)
 
+    def key_pressed(self, digit: str) -> None:
+        """A caller who presses 0 is put through to a human, where the business has one."""
+        if digit != handover.KEY or self.profile is None or self.profile.escalation is None or self.record is None:
+            return
+        if self.ending.closing is None and handover.why_not(self.profile, self.record) is None:
+            self.ending.transfer()
+
     def _greeting_is_late(self) -> bool:
         """Whether audio of the greeting is being played that came after it had counted as over."""
         if self.greeting.has_late_audio:
@@ -192,11 +204,14 @@ class Conversation:
         if self.greeting.first_audio_ms is None and self.start_received_ms is not None:
             self.greeting.first_audio_ms = self.now_ms
             latency_ms = round(self.now_ms - self.start_received_ms)
-            self.outbox.record(events.GreetingFirstAudio(latency_ms=latency_ms))
+            if self._resumed is None:
+                self.outbox.record(events.GreetingFirstAudio(latency_ms=latency_ms))
+            else:
+                self.outbox.record(events.CallResumed(ms=latency_ms + round(self._resumed.since_ms)))
 
     def greeting_cut_short(self) -> None:
         """The greeting's phase ends by something else: what was heard of it goes on the record."""
-        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None:
+        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None and self._resumed is None:
             self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
 
     def lose_model(self, reason: str) -> None:
@@ -246,13 +261,15 @@ class Conversation:
         self._deadlines.pop("token", None)
         self.profile = accepted.profile
         self.record = accepted.record
+        self._resumed = accepted.resumed
         self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
         self.ear.configure(accepted.profile)
         self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
         self.ending.configure(accepted.profile)
-        self.tools.configure(accepted.profile)
+        self.tools.configure(accepted.profile, accepted.record)
         self.clocks.start(accepted.profile.limits, self.now_ms)
+        self.spending.configure(accepted.rate, accepted.profile.limits, accepted.record)
         if self._model_lost_reason is not None:
             self.outbox.record(events.ModelLost(reason=self._model_lost_reason))
             self.ending.model_lost()
@@ -280,6 +297,7 @@ class Conversation:
         self._request_greeting()
         self.voice.settle_lines()
         self._finish_greeting()
+        self._end_over_budget()
         self._answer_asides()
         self._go_on_after_a_noise()
         self._go_on_after_tools()
@@ -339,12 +357,27 @@ class Conversation:
             self.outbox.record(self._model.connected)
         self.transcript.hide(model_messages.GREETING_ITEM_ID)
         self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile)))
-        self.outbox.model(model_messages.greeting_request(self.profile.greeting_text))
+        if self._resumed is None:
+            self.outbox.model(model_messages.greeting_request(self._greeting_text(self.profile)))
+        else:
+            self._tell_what_was_heard(self.profile, self._resumed)
         self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
-        self.outbox.record(events.GreetingRequested(mode="live"))
+        if self._resumed is None:
+            self.outbox.record(events.GreetingRequested(mode="live"))
         self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
         self.ear.open()
+
+    def _greeting_text(self, profile: BusinessProfile) -> str:
+        accepted_at = self.record.accepted_at if self.record is not None else None
+        return greeting_at(profile, parse_timestamp(accepted_at)) if accepted_at is not None else profile.greeting_text
+
+    def _tell_what_was_heard(self, profile: BusinessProfile, resumed: Resumed) -> None:
+        """In place of the greeting: the conversation so far, and a sentence to go on with."""
+        for item in resumption.items_of(resumed.heard):
+            self.transcript.hide(item["item"]["id"])
+            self.outbox.model(item)
+        self.outbox.model(model_messages.instruction(model_messages.verbatim(resumption.sentence(resumed.why, profile.language))))
 
     def _greeting_gives_up_ms(self) -> float:
         if self.phase is not Phase.GREETING:
@@ -358,13 +391,19 @@ class Conversation:
         is_over = self.greeting.is_over(audible=self.voice.is_audible())
         if not is_over and self.now_ms < self._greeting_gives_up_ms():
             return
-        self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
+        if self._resumed is None:
+            self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
         self.move(Trigger.GREETING_FINISHED)
         for item_id in self.greeting.turns:
             self.ending.caller_said(item_id, self.transcript.text_of(item_id) or "")
         is_answered = self.ending.closing is None and self.greeting.has_substantial_turn
         if is_answered and not self.ear.turns.caller_is_speaking:
             self.voice.responses.want(Wish(Purpose.REPLY))
+
+    def _end_over_budget(self) -> None:
+        talking = self.phase in (Phase.CONVERSING, Phase.CLOSING)
+        if talking and self.profile is not None and self.spending.is_over_limit():
+            self.ending.say_goodbye("max_cost", phrases_of(self.profile.language).goodbye)
 
     def _answer_asides(self) -> None:
         asides = self.ear.asides
@@ -440,4 +479,4 @@ class Conversation:
         self.let_go_of_model()
         self.outbox.add(wanted.CloseStream(close_code))
         if self.profile is not None:
-            self.outbox.add(wanted.Release(end_reason, self.usage))
+            self.outbox.add(wanted.Release(end_reason, self.spending.usage, self.spending.cost_usd))

@@ -103,6 +103,7 @@ class CallerTextDone(ModelEvent, frozen=True):
 
     item_id: str = ""
     transcript: str = ""
+    usage: dict[str, Any] | None = None
 
 
 class CallerTextFailed(ModelEvent, frozen=True):

@@ -77,6 +77,8 @@ class Release(Output, frozen=True):
 
     end_reason: str | None
     usage: Usage
+    cost_usd: float | None = None
+    """What this stream has cost; ``None`` where that is not known."""
 
 
 class Answer(Output, frozen=True):

@@ -11,12 +11,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from bridge.conversation import model_messages
+from bridge.conversation import handover, model_messages
 from bridge.conversation.outputs import Answer
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Wish
-from calls.address import channel_of, is_dialable
-from calls.business import Escalation
 from calls.events import OperatorCommand
 from calls.operator import Command
 
@@ -28,8 +26,6 @@ SILENT_MS = 120_000
 """How long the AI stays silent without another word of an operator."""
 REASON = "operator"
 """Why a call ended that an operator ended."""
-TRANSFERRED = "transferred"
-"""Why a call ended for the AI that was put through to a human."""
 
 _BEING_ENDED = "the call is being ended already"
 _NO_AI = "the AI is not on this call any more"
@@ -92,16 +88,7 @@ class SteppingIn:
             return _BEING_ENDED
         if profile is None or record is None:
             return "the call is not ours yet"
-        target = to or (profile.escalation.to if profile.escalation is not None else None)
-        if target is None:
-            return "this business names nobody to escalate to; say whom to dial"
-        if not is_dialable(target):
-            return f"{target!r} cannot be dialled; write +15005550010, client:NAME or sip:NAME@HOST"
-        if record.channel == "whatsapp" and channel_of(target) == "pstn":
-            return "a WhatsApp caller can be put through to client:NAME or sip:NAME@HOST only"
-        if target in profile.numbers:
-            return "that is this business's own number, where the AI would answer again"
-        return None
+        return handover.why_not(profile, record, to)
 
     # --- done --------------------------------------------------------------------------------------------------------------
 
@@ -119,7 +106,7 @@ class SteppingIn:
             case "force_hangup":
                 self._conversation.ending.end_now(REASON)
             case "escalate":
-                self._escalate(command.to or None)
+                self._conversation.ending.transfer(command.to or None)
             case "say":
                 self._say((command.text or "").strip())
             case "whisper":
@@ -134,12 +121,6 @@ class SteppingIn:
         if conversation.profile is not None:
             conversation.ending.drop_unheard_reply()
             conversation.ending.say_goodbye(REASON, conversation.profile.closing_text)
-
-    def _escalate(self, to: str | None) -> None:
-        conversation = self._conversation
-        if conversation.profile is not None:
-            escalation = conversation.profile.escalation or Escalation(to=to or "")
-            conversation.ending.transfer(escalation, TRANSFERRED, to)
 
     def _say(self, text: str) -> None:
         conversation = self._conversation

@@ -7,16 +7,18 @@ recover from.
 """
 
 import json
+from collections.abc import Sequence
 from math import inf
 from typing import Any, Final
 
 import msgspec
 
-from bridge.conversation import model_messages
+from bridge.conversation import booking_tools, handover, model_messages
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import RunTool
 from calls import events
-from calls.business import AVAILABLE_BUILTIN, BusinessProfile, HttpTool
+from calls.business import BusinessProfile, HttpTool
+from calls.record import CallRecord
 
 MAX_ARGUMENTS = 16_000
 """Characters of arguments a call may have; nothing a caller says needs more."""
@@ -28,8 +30,13 @@ GRACE_MS = 2000
 """What a tool may take beyond its own time before the core gives it up."""
 CLOCK_MS = 2000
 """How long the bridge's own clock may take to answer."""
+SMS_MS = 5000
+"""How long sending a text message may take."""
+SHELL_MS: Final = {"send_sms": SMS_MS, **dict.fromkeys(booking_tools.DECLARATIONS, booking_tools.WITHIN_MS)}
+"""How long the tools that the shell runs may take, where that is not the clock's time."""
 
-BUILT_IN: Final = AVAILABLE_BUILTIN
+RUN_BY_SHELL: Final = frozenset({"get_current_time", "send_sms", *booking_tools.DECLARATIONS})
+"""Built-in tools that need more than the conversation itself."""
 
 
 class Call(msgspec.Struct):
@@ -55,7 +62,7 @@ class LeadAnswer(msgspec.Struct, frozen=True):
 def declared_tools(profile: BusinessProfile) -> list[dict[str, Any]]:
     """The ``tools`` of ``session.update`` (function tools are flat there; MCP servers are called by the API itself)."""
     return [
-        *(_built_in(name, profile) for name in profile.tools.builtin if name in BUILT_IN),
+        *(_built_in(name, profile) for name in profile.tools.offered),
         *(_http(tool) for tool in profile.tools.http),
         *(
             {"type": "mcp", "server_label": server.server_label, "server_url": server.server_url, "require_approval": "never"}
@@ -76,6 +83,12 @@ def lead_of(arguments: dict[str, Any], lead_fields: tuple[str, ...]) -> LeadAnsw
     return LeadAnswer({name: arguments[name].strip() for name in lead_fields})
 
 
+class Escalate(msgspec.Struct, frozen=True):
+    """The AI wants a human to take over."""
+
+    briefing: str | None
+
+
 class Tools:
     """The calls of one model session."""
 
@@ -83,18 +96,21 @@ class Tools:
         self._outbox = outbox
         self._calls: dict[str, Call] = {}
         self._profile: BusinessProfile | None = None
+        self._record: CallRecord | None = None
         self._http: dict[str, HttpTool] = {}
         self._seen_mcp: set[str] = set()
+        self._done: dict[str, events.AnyEvent] = {}  # the last of each kind that a tool has done
 
-    def configure(self, profile: BusinessProfile) -> None:
-        """The business is known."""
+    def configure(self, profile: BusinessProfile, record: CallRecord) -> None:
+        """The business is known, and who calls."""
         self._profile = profile
+        self._record = record
         self._http = {tool.name: tool for tool in profile.tools.http}
 
     # --- calls -------------------------------------------------------------------------------------------------------------
 
-    def called(self, call_id: str, name: str, arguments: str, response_id: str) -> str | None:
-        """The model calls a tool. Returns ``end_call`` or ``lead_captured`` if that ends the conversation."""
+    def called(self, call_id: str, name: str, arguments: str, response_id: str) -> str | Escalate | None:
+        """The model calls a tool. Returns ``end_call``, ``lead_captured`` or the wish for a human if that ends the conversation."""
         if not call_id or call_id in self._calls or self._profile is None:
             return None
         now_ms = self._outbox.now_ms
@@ -103,13 +119,15 @@ class Tools:
         parsed = _arguments(arguments)
         if isinstance(parsed, str):
             self._answer(call, {"error": parsed}, ok=False)
-        elif name in self._http or (name == "get_current_time" and name in self._profile.tools.builtin):
+        elif name in self._http or (name in RUN_BY_SHELL and name in self._profile.tools.offered):
             self._run(call, parsed)
         elif name == "create_lead" and name in self._profile.tools.builtin:
             return self._create_lead(call, parsed, self._profile)
         elif name == "end_call" and name in self._profile.tools.builtin:
             self._answer(call, {"ok": True}, ok=True)
             return "end_call"
+        elif name == "escalate_to_human" and name in self._profile.tools.builtin:
+            return self._escalate(call, parsed, self._profile)
         else:
             self._answer(call, {"error": f"there is no tool named {name[:100]!r}"}, ok=False)
         return None
@@ -121,10 +139,17 @@ class Tools:
             self._outbox.record(events.ToolCalled(name=name[:100], arguments=arguments[:2000]))
             self._outbox.record(events.ToolFinished(name=name[:100], ms=0, ok=ok))
 
-    def finished(self, call_id: str, output: str, *, ok: bool) -> None:
-        """The shell has run a tool. An answer to a call that was given up is dropped."""
+    def finished(self, call_id: str, output: str, *, ok: bool, done: Sequence[events.AnyEvent] = ()) -> None:
+        """The shell has run a tool. An answer to a call that was given up is dropped; what it has done is on the record all the same,
+        and once, should the tool have done nothing new when it was asked again."""
         call = self._calls.get(call_id)
-        if call is not None and not call.is_answered:
+        if call is None:
+            return
+        for body in done:
+            if self._done.get(events.kind_of(body)) != body:
+                self._done[events.kind_of(body)] = body
+                self._outbox.record(body)
+        if not call.is_answered:
             self._answer_text(call, output, ok=ok)
 
     def give_up_overdue(self) -> None:
@@ -161,7 +186,7 @@ class Tools:
 
     def _run(self, call: Call, arguments: dict[str, Any]) -> None:
         tool = self._http.get(call.name)
-        time_ms = tool.timeout_s * 1000 if tool is not None else CLOCK_MS
+        time_ms = tool.timeout_s * 1000 if tool is not None else SHELL_MS.get(call.name, CLOCK_MS)
         call.give_up_at_ms = self._outbox.now_ms + time_ms + GRACE_MS
         if tool is not None and tool.filler:
             call.filler, call.filler_at_ms = tool.filler, self._outbox.now_ms + SLOW_MS
@@ -175,6 +200,14 @@ class Tools:
         self._outbox.record(events.LeadCaptured(fields=lead.fields))
         self._answer(call, {"ok": True}, ok=True)
         return "lead_captured" if profile.closing.hang_up_after_lead else None
+
+    def _escalate(self, call: Call, arguments: dict[str, Any], profile: BusinessProfile) -> Escalate | None:
+        problem = handover.why_not(profile, self._record) if self._record is not None else "there is no call"
+        if problem is not None:
+            self._answer(call, {"error": f"{problem}. Offer to take a message instead."}, ok=False)
+            return None
+        self._answer(call, {"ok": True}, ok=True)
+        return Escalate(handover.briefing(str(arguments.get("reason") or ""), str(arguments.get("summary") or "")))
 
     def _answer(self, call: Call, output: dict[str, Any], *, ok: bool) -> None:
         self._answer_text(call, json.dumps(output, ensure_ascii=False), ok=ok)
@@ -208,9 +241,35 @@ def _built_in(name: str, profile: BusinessProfile) -> dict[str, Any]:
         case "end_call":
             description = "Ends the call. Say goodbye first, in the same turn. Only when the caller clearly wants nothing more."
             return _function(name, description, {"type": "object", "properties": {}})
+        case _ if name in booking_tools.DECLARATIONS:
+            return {"type": "function", "name": name, **booking_tools.DECLARATIONS[name]}
+        case "escalate_to_human":
+            description = (
+                "Connects the caller to a human of the business: when they ask for one, are upset, or need what you cannot do. The "
+                "caller is told by itself that they are being connected."
+            )
+            properties = {
+                "reason": {"type": "string", "description": "Why, in a few words, for the human who takes the call"},
+                "summary": {"type": "string", "description": "What that human should know, in one or two sentences"},
+            }
+            return _function(name, description, {"type": "object", "properties": properties, "required": ["reason", "summary"]})
+        case "send_sms":
+            return _send_sms(profile)
         case _:
             description = "The current date, weekday and time where the business is, and whether it is open now."
             return _function(name, description, {"type": "object", "properties": {}})
+
+
+def _send_sms(profile: BusinessProfile) -> dict[str, Any]:
+    description = (
+        "Sends a text message to the number the caller is calling from. Only when the caller wants one; read back first what you will "
+        "send. Short and plain, without markup. If it cannot be sent you are told why: tell the caller."
+    )
+    properties = {"text": {"type": "string", "description": "What the message says"}}
+    if profile.sms.allow:
+        to = "Leave out for the caller. Otherwise a number your instructions name, such as +15005550010; others are refused."
+        properties["to"] = {"type": "string", "description": to}
+    return _function("send_sms", description, {"type": "object", "properties": properties, "required": ["text"]})
 
 
 def _http(tool: HttpTool) -> dict[str, Any]:

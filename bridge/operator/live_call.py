@@ -3,8 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from calls.ids import CallSid
 from calls.operator import Command, Glimpse
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a call stands."""
+
+    phase: str
+    muted: bool
+    cost_usd: float | None
+    """To the tenth of a cent, so that it does not move all the time."""
 
 
 class CallObserver(Protocol):
@@ -36,6 +47,10 @@ class LiveCall(Protocol):
         """Whether an operator has told the AI to be silent."""
 
     @property
+    def cost_usd(self) -> float | None:
+        """What the call has cost so far, where that is known."""
+
+    @property
     def call_ms(self) -> float:
         """Milliseconds since the stream's ``start``."""
 
@@ -57,3 +72,9 @@ class LiveSessions(Protocol):
 
     def session_of(self, call_sid: CallSid) -> LiveCall | None:
         """The session of a call, if this process serves it."""
+
+
+def standing_of(session: LiveCall) -> Standing:
+    """Where a session's call stands now."""
+    cost_usd = session.cost_usd
+    return Standing(session.phase, session.muted, None if cost_usd is None else round(cost_usd, 3))

@@ -28,8 +28,9 @@ log = structlog.get_logger()
 class LiveView:
     """What all readers are shown. ``show`` hands a message to every one of them."""
 
-    def __init__(self, sessions: LiveSessions, show: Callable[[bytes], None]) -> None:
+    def __init__(self, sessions: LiveSessions, show: Callable[[bytes], None], owner: str) -> None:
         self._sessions = sessions
+        self._owner = owner
         self._show = show
         self._watches: dict[CallSid, Watch] = {}
         self._listeners: dict[CallSid, set[Reader]] = {}
@@ -62,14 +63,14 @@ class LiveView:
             self._listeners.pop(event.call_sid, None)
         watch = self._watches.get(event.call_sid)
         if watch is not None:
-            self._softly(watch, lambda: watch.recorded(event.body))
+            self._softly(watch, lambda one: one.recorded(event.body))
             self.look(event.call_sid)
 
     def look(self, call_sid: CallSid) -> None:
         """Tells at once where a call stands, if it stands elsewhere."""
         watch = self._watches.get(call_sid)
         if watch is not None:
-            self._softly(watch, lambda: self._show_move(watch))
+            self._softly(watch, self._show_move)
 
     def listen(self, session: LiveCall, call_sid: CallSid, reader: Reader) -> None:
         """From now on the reader hears the call."""
@@ -93,10 +94,10 @@ class LiveView:
         self._ticks += 1
         self._follow_sessions()
         for watch in list(self._watches.values()):
-            if watch.call_sid in self._listeners and self._ticks % TICKS_A_PIECE == 0:
-                self._softly(watch, lambda watch=watch: self._sound(watch))  # type: ignore[misc]
+            if watch.call_sid in self._listeners and (self._ticks - watch.turn) % TICKS_A_PIECE == 0:
+                self._softly(watch, self._sound)
             if watch.turn == self._ticks % TICKS_A_BEAT:
-                self._softly(watch, lambda watch=watch: self._beat(watch))  # type: ignore[misc]
+                self._softly(watch, self._beat)
 
     # --- inside ------------------------------------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class LiveView:
         live = {session.call_sid: session for session in self._sessions.live() if session.call_sid is not None}
         for call_sid, watch in list(self._watches.items()):
             if live.get(call_sid) is not watch.session:
-                self._softly(watch, lambda watch=watch: self._sound(watch))  # type: ignore[misc]
+                self._softly(watch, self._sound)
                 self._release(watch)
         for call_sid, session in live.items():
             self._adopt(session, call_sid)
@@ -123,7 +124,7 @@ class LiveView:
         self._adopted += 1
         watch = Watch(session, call_sid, self._adopted % TICKS_A_BEAT)
         self._watches[call_sid] = watch
-        self._softly(watch, lambda: session.watch(watch))
+        self._softly(watch, session.watch)
 
     def _release(self, watch: Watch) -> None:
         self._watches.pop(watch.call_sid, None)
@@ -132,11 +133,14 @@ class LiveView:
         except Exception:
             log.exception("operator.release_failed", call_sid=watch.call_sid)
 
-    def _softly(self, watch: Watch, do: Callable[[], None]) -> None:
-        """What goes wrong here goes wrong for operators only."""
+    def _softly(self, watch: Watch, do: Callable[[Watch], None]) -> None:
+        """What goes wrong here goes wrong for operators only, and once."""
+        if watch.is_broken:
+            return
         try:
-            do()
+            do(watch)
         except Exception:
+            watch.is_broken = True
             log.exception("operator.watch_failed", call_sid=watch.call_sid)
 
     def _beat(self, watch: Watch) -> None:
@@ -149,7 +153,7 @@ class LiveView:
     def _show_move(self, watch: Watch) -> None:
         moved = watch.moved()
         if moved is not None:
-            self._show(messages.phase(watch.call_sid, *moved))
+            self._show(messages.phase(watch.call_sid, self._owner, moved))
 
     def _sound(self, watch: Watch) -> None:
         """Hands what has been heard to who listens."""

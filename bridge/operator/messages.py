@@ -6,15 +6,17 @@ from typing import Any
 
 import msgspec
 
+from bridge.operator.live_call import Standing
 from calls.events import CallEvent
 from calls.ids import CallSid
 from calls.operator import Glimpse, Side
 from calls.record import CallRecord
 
 _OF_A_LIVE_CALL = (
-    "call_sid business_id from to channel phase started_at owner last_seq last_line greeting_latency_ms barge_ins cost_usd muted"
-).split()
-_OF_ANY_CALL = [*_OF_A_LIVE_CALL, "ended_at", "end_reason", "duration_ms"]
+    *("call_sid", "business_id", "from", "to", "channel", "phase", "started_at", "owner", "last_seq", "last_line"),
+    *("greeting_latency_ms", "barge_ins", "cost_usd", "muted"),
+)
+_OF_ANY_CALL = (*_OF_A_LIVE_CALL, "ended_at", "end_reason", "duration_ms")
 
 _encoder = msgspec.json.Encoder()
 
@@ -58,9 +60,10 @@ def partial(call_sid: CallSid, line: Glimpse) -> bytes:
     return encoded({"type": "live", "call_sid": call_sid, "kind": "partial", **msgspec.structs.asdict(line)})
 
 
-def phase(call_sid: CallSid, now: str, muted: bool) -> bytes:
+def phase(call_sid: CallSid, owner: str, stands: Standing) -> bytes:
     """Where a call stands."""
-    return encoded({"type": "live", "call_sid": call_sid, "kind": "phase", "phase": now, "muted": muted})
+    facts = msgspec.structs.asdict(stands)
+    return encoded({"type": "live", "call_sid": call_sid, "kind": "phase", "owner": owner, **facts})
 
 
 def audio(call_sid: CallSid, side: Side, at_ms: float, ulaw: bytes) -> bytes:

@@ -81,4 +81,3 @@ def _digest(name: str, token: str) -> bytes:
     if len(token) < MIN_TOKEN_CHARS:
         raise TokensUnusable(f"the token of {name} is shorter than {MIN_TOKEN_CHARS} characters; use a long random one.")
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
-

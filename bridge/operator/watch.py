@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from math import sqrt
 
 from bridge.conversation.g711 import rms
-from bridge.operator.live_call import LiveCall
+from bridge.operator.live_call import LiveCall, Standing, standing_of
 from bridge.operator.track import BYTES_PER_MS, Piece, Track
 from calls.events import AgentTranscript, AnyEvent, CallerTranscript
 from calls.ids import CallSid
@@ -24,12 +24,14 @@ class Watch:
         self.call_sid = call_sid
         self.turn = turn
         """In which of a beat's ticks it is this call's turn."""
+        self.is_broken = False
+        """Something went wrong with it, and nothing more is asked of it."""
         self._caller, self._agent = Track(NETWORK_PAUSE_MS), Track()
         self._heard: dict[Side, list[bytes]] = {"caller": [], "agent": []}  # since the last beat
         self._beaten_at_ms = session.call_ms
         self._told: dict[str, Glimpse] = {}
         self._over: deque[str] = deque(maxlen=LINES_KEPT)
-        self._stood: tuple[str, bool] | None = None
+        self._stood: Standing | None = None
 
     # --- what the session tells --------------------------------------------------------------------------------------------
 
@@ -72,7 +74,7 @@ class Watch:
                 if line.over:
                     self._forget(line.item_id)
                 else:
-                    self._told[line.item_id] = line
+                    self._remember(line)
                 yield line
 
     def recorded(self, body: AnyEvent) -> None:
@@ -80,13 +82,18 @@ class Watch:
         if isinstance(body, AgentTranscript | CallerTranscript):
             self._forget(body.item_id)
 
-    def moved(self) -> tuple[str, bool] | None:
-        """Phase and silence if they are not what was told last. A stream that is over says nothing of its call."""
-        stands = (self.session.phase, self.session.muted)
-        if stands == self._stood or stands[0] == "ended":
+    def moved(self) -> Standing | None:
+        """Where the call stands, if that is not what was told last. A stream that is over says nothing of its call."""
+        stands = standing_of(self.session)
+        if stands == self._stood or stands.phase == "ended":
             return None
         self._stood = stands
         return stands
+
+    def _remember(self, line: Glimpse) -> None:
+        self._told[line.item_id] = line
+        if len(self._told) > LINES_KEPT:
+            self._told.pop(next(iter(self._told)))
 
     def _forget(self, item_id: str) -> None:
         self._told.pop(item_id, None)

@@ -7,15 +7,19 @@ last seq.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from calls.address import Channel
+from calls.admission import Admission
 from calls.events import AnyEvent, CallEvent, Usage
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Disposition
+from calls.record import CallRecord, Disposition, Message
 from calls.stream_token import StreamToken
+
+RESUMES = 3
+"""How often a call is given a further stream."""
 
 
 class StoreError(Exception):
@@ -42,6 +46,8 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     from_: str
     to: str
     channel: Channel
+    admission: Admission | None = None
+    """On what terms it reaches the AI; without any, it does."""
 
 
 class OpenedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +57,12 @@ class OpenedCall(msgspec.Struct, frozen=True, kw_only=True):
     token: StreamToken
     event: CallEvent | None
     """``call.started`` if this request opened the call, ``None`` for a repeated one."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the call does not reach the AI (:data:`calls.admission.Refusal`); ``None`` if it does."""
+        disposition = self.record.disposition
+        return disposition.reason if disposition is not None and self.record.accepted_at is None else None
 
 
 class CallStore(Protocol):
@@ -67,7 +79,8 @@ class CallStore(Protocol):
 
     async def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         """Opens the call, or finds it open: a webhook that Twilio repeats gets the same token while that token is good
-        and unused, and a fresh one (same attempt, later time) once it has run out unused."""
+        and unused, and a fresh one (same attempt, later time) once it has run out unused. Whether a new call is admitted
+        is decided in the same step; one that is not has its disposition at once, and keeps it."""
 
     async def claim_stream(self, token: StreamToken, owner: str, at: datetime) -> CallRecord:
         """Marks the token used and the call owned, in one step. After it ``owner`` alone appends.
@@ -89,8 +102,10 @@ class CallStore(Protocol):
     async def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
         """Commits what becomes of the caller; readable by everybody once it returns."""
 
-    async def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime) -> None:
-        """The owner's last word: the record is complete as far as the bridge goes."""
+    async def release_stream(
+        self, call_sid: CallSid, owner: str, usage: Usage, at: datetime, cost_usd: float | None = None
+    ) -> None:
+        """The owner's last word: the record is complete as far as the bridge goes. ``cost_usd``: what ``usage`` cost, if known."""
 
     async def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
         """Notes that ``/stream-ended`` was asked, and returns the record, read consistently."""
@@ -98,6 +113,16 @@ class CallStore(Protocol):
     async def end_call(self, call_sid: CallSid, reason: str, at: datetime, duration_ms: int | None = None) -> CallEvent | None:
         """Appends ``call.ended`` once, with what the record adds up to. ``None`` if it had ended before or is unknown.
         ``duration_ms`` counts from ``call.started`` when not given."""
+
+    async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """A further stream for a live call: its disposition is taken back, and it gets a token of its own. A webhook that Twilio
+        repeats gets the same one. ``None`` if the call is unknown, has ended, or has been resumed ``RESUMES`` times."""
+
+    async def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """Puts a message the caller left on the record, or what became of it since. Nothing for an unknown call."""
+
+    async def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
+        """Puts on the record what the call was about, ended or not. Nothing for an unknown call."""
 
     async def get_call(self, call_sid: CallSid) -> CallRecord | None:
         """One record."""

@@ -4,11 +4,11 @@ import asyncio
 import concurrent.futures
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from calls.events import AnyEvent, CallEvent, Usage
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Disposition
+from calls.record import CallRecord, Disposition, Message
 from calls.store.base import CallStore, NewCall, OpenedCall, StoreUnavailable
 from calls.stream_token import StreamToken
 
@@ -51,9 +51,9 @@ class BlockingStore:
         """See :meth:`calls.store.base.CallStore.set_disposition`."""
         self._wait(self._store.set_disposition(call_sid, disposition))
 
-    def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime) -> None:
+    def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime, cost_usd: float | None = None) -> None:
         """See :meth:`calls.store.base.CallStore.release_stream`."""
-        self._wait(self._store.release_stream(call_sid, owner, usage, at))
+        self._wait(self._store.release_stream(call_sid, owner, usage, at, cost_usd))
 
     def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
         """See :meth:`calls.store.base.CallStore.note_action`."""
@@ -62,6 +62,18 @@ class BlockingStore:
     def end_call(self, call_sid: CallSid, reason: str, at: datetime, duration_ms: int | None = None) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.end_call`."""
         return self._wait(self._store.end_call(call_sid, reason, at, duration_ms))
+
+    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """See :meth:`calls.store.base.CallStore.resume_call`."""
+        return self._wait(self._store.resume_call(call_sid, why, at))
+
+    def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """See :meth:`calls.store.base.CallStore.note_message`."""
+        self._wait(self._store.note_message(call_sid, message))
+
+    def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
+        """See :meth:`calls.store.base.CallStore.note_outcome`."""
+        self._wait(self._store.note_outcome(call_sid, summary, outcome))
 
     def get_call(self, call_sid: CallSid) -> CallRecord | None:
         """See :meth:`calls.store.base.CallStore.get_call`."""

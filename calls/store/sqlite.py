@@ -11,16 +11,19 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiosqlite
 import msgspec
 
 from calls.events import AnyEvent, CallEnded, CallEvent, CallStarted, Usage, decode_body, encode_body, parse_timestamp, timestamp
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Disposition
-from calls.store.base import NewCall, OpenedCall, SequenceConflict, StoreError, StoreUnavailable
+from calls.outbox import Wants, nobody_wants
+from calls.record import CallRecord, Disposition, Message
+from calls.store.base import RESUMES, NewCall, OpenedCall, SequenceConflict, StoreError, StoreUnavailable
+from calls.store.sqlite_admission import refusal_of
 from calls.store.sqlite_errors import BUSY_TIMEOUT_S, CAUGHT, explained
+from calls.store.sqlite_outbox import put
 from calls.store.sqlite_schema import APPLICATION_ID, MIGRATIONS, VERSION
 from calls.stream_token import LIFETIME_S, StreamToken, TokenRefused
 
@@ -75,11 +78,18 @@ class SqliteStore:
 
     Args:
         read_only: for commands that only look: nothing is created or changed, and a missing file is an error.
+        create: for commands that change what is there: ``False`` makes a missing file an error, too.
+        wants: which events go into the outbox as they are stored.
     """
 
-    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: str | Path, *, read_only: bool = False, create: bool = True, wants: Wants = nobody_wants) -> None:
         self.path = Path(path).expanduser()
         self._read_only = read_only
+        self._create = create and not read_only
+        self._wants = wants
+        self._has_queued = False
+        self.outbox_filled = asyncio.Event()
+        """Set when something has been put into the outbox; whoever waits for it clears it."""
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._writing = asyncio.Lock()  # one transaction at a time on the writer's connection
@@ -94,9 +104,9 @@ class SqliteStore:
         """
         try:
             with self._errors():
-                if self._read_only:
+                if not self._create:
                     self._must_exist()
-                else:
+                if not self._read_only:
                     self._writer = await self._connect("rwc")
                     await self._prepare(self._writer)
                 self._reader = await self._connect("ro")
@@ -132,6 +142,8 @@ class SqliteStore:
         try:
             await connection.execute_fetchall("PRAGMA foreign_keys = ON")
             await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
+            # What is deleted is overwritten with zeros: a caller who is erased is not to be found in the file.
+            await connection.execute_fetchall("PRAGMA secure_delete = ON")
         except BaseException:
             await connection.close()
             raise
@@ -190,7 +202,7 @@ class SqliteStore:
         async with self.transaction() as db:
             row = await _row(db, call.call_sid)
             if row is None:
-                return await _opened(db, call, at)
+                return await self._open_new(db, call, at)
             ran_out = at.timestamp() - row.issued_at_s > LIFETIME_S
             if ran_out and row.used is None and not row.record.ended:
                 row.issued_at_s = int(at.timestamp())
@@ -226,7 +238,7 @@ class SqliteStore:
                     raise SequenceConflict(event.call_sid, stored[event.call_sid])
                 row.record = row.record.after(event)
             await _save(db, *rows.values())
-            await _insert(db, events)
+            await self._insert(db, events, *rows.values())
 
     async def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.append_next`."""
@@ -234,7 +246,7 @@ class SqliteStore:
             row = await _row(db, call_sid)
             if row is None or row.record.ended:
                 return None
-            return await _append_one(db, row, body, at)
+            return await self._append_one(db, row, body, at)
 
     async def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
         """See :meth:`calls.store.base.CallStore.set_disposition`.
@@ -247,9 +259,11 @@ class SqliteStore:
             row.record = _changed(row.record, disposition=disposition)
             await _save(db, row)
 
-    async def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime) -> None:
-        """See :meth:`calls.store.base.CallStore.release_stream`. ``usage`` is added to what earlier owners used; said
-        twice, it counts once.
+    async def release_stream(
+        self, call_sid: CallSid, owner: str, usage: Usage, at: datetime, cost_usd: float | None = None
+    ) -> None:
+        """See :meth:`calls.store.base.CallStore.release_stream`. ``usage`` and ``cost_usd`` are added to what earlier owners
+        used; said twice, they count once.
 
         Raises:
             StoreError: there is no such call, or another bridge owns it.
@@ -261,7 +275,8 @@ class SqliteStore:
                 return
             if record.owner not in (None, owner):
                 raise StoreError(f"{call_sid} is owned by {record.owner}, not by {owner}")
-            row.record = _changed(record, owner=None, released_at=timestamp(at), usage=_sum(record.usage, usage))
+            spent = {"usage": _sum(record.usage, usage), "cost_usd": record.cost_with(usage, cost_usd)}
+            row.record = _changed(record, owner=None, released_at=timestamp(at), **spent)
             await _save(db, row)
 
     async def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
@@ -280,7 +295,39 @@ class SqliteStore:
             row = await _row(db, call_sid)
             if row is None or row.record.ended:
                 return None
-            return await _append_one(db, row, _ending(row.record, reason, at, duration_ms), at)
+            return await self._append_one(db, row, _ending(row.record, reason, at, duration_ms), at)
+
+    async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        """See :meth:`calls.store.base.CallStore.resume_call`."""
+        async with self.transaction() as db:
+            row = await _row(db, call_sid)
+            if row is None or row.record.ended:
+                return None
+            is_repeated = row.attempt > 1 and row.used is None and row.record.disposition is None
+            if not is_repeated:
+                if row.attempt > RESUMES:
+                    return None
+                row.attempt, row.used = row.attempt + 1, None
+                row.record = _changed(row.record, disposition=None, owner=None, action_requested_at=None, resumed=why)
+            row.issued_at_s = int(at.timestamp())
+            await _save(db, row)
+            return OpenedCall(record=row.record, token=row.token, event=None)
+
+    async def note_message(self, call_sid: CallSid, message: Message) -> None:
+        """See :meth:`calls.store.base.CallStore.note_message`."""
+        async with self.transaction() as db:
+            row = await _row(db, call_sid)
+            if row is not None:
+                row.record = row.record.with_message(message)
+                await _save(db, row)
+
+    async def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
+        """See :meth:`calls.store.base.CallStore.note_outcome`."""
+        async with self.transaction() as db:
+            row = await _row(db, call_sid)
+            if row is not None:
+                row.record = _changed(row.record, summary=summary, outcome=outcome)
+                await _save(db, row)
 
     # Methods of CallStore that read
 
@@ -325,11 +372,45 @@ class SqliteStore:
                     await db.execute_fetchall("BEGIN IMMEDIATE")
                     yield db
                     await db.execute_fetchall("COMMIT")
+                    if self._has_queued:
+                        self.outbox_filled.set()
                 except BaseException:
                     # When cancelled, too: the connection's thread gets to this after whatever is under way.
                     with suppress(*CAUGHT):
                         await asyncio.shield(db.rollback())
                     raise
+                finally:
+                    self._has_queued = False
+
+    async def _insert(self, db: aiosqlite.Connection, events: Sequence[CallEvent], *rows: _Row) -> None:
+        """Adds events of the calls in ``rows``, to the outbox, too, if they are wanted there."""
+        columns = [
+            (event.call_sid, event.seq, timestamp(event.at), event.kind, encode_body(event.body).decode()) for event in events
+        ]
+        await db.executemany("INSERT INTO events (call_sid, seq, at, kind, body) VALUES (?, ?, ?, ?, ?)", columns)
+        business_of = {row.record.call_sid: row.record.business_id for row in rows}
+        self._has_queued |= await put(db, events, business_of, self._wants)
+
+    async def _append_one(self, db: aiosqlite.Connection, row: _Row, body: AnyEvent, at: datetime) -> CallEvent:
+        event = CallEvent(row.record.call_sid, row.record.last_seq + 1, parse_timestamp(timestamp(at)), body)
+        row.record = row.record.after(event)
+        await _save(db, row)
+        await self._insert(db, [event], row)
+        return event
+
+    async def _open_new(self, db: aiosqlite.Connection, call: NewCall, at: datetime) -> OpenedCall:
+        row = _new_row(call, at)
+        if call.admission is not None and (refusal := await refusal_of(db, call.admission, call.business_id, at)) is not None:
+            row.record = _changed(row.record, disposition=call.admission.refused(refusal))
+        started = CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
+        event = await self._append_one(db, row, started, at)
+        return OpenedCall(record=row.record, token=row.token, event=event)
+
+    async def fold(self) -> None:
+        """Folds the write-ahead log into the file and empties it, unless somebody is just reading from it."""
+        async with self._writing:
+            with self._errors():
+                await self._opened(self._writer).execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _opened(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
         if connection is None:
@@ -370,20 +451,7 @@ async def _save(db: aiosqlite.Connection, *rows: _Row) -> None:
     await db.executemany(_SAVE, [row.columns() for row in rows])
 
 
-async def _insert(db: aiosqlite.Connection, events: Sequence[CallEvent]) -> None:
-    rows = [(event.call_sid, event.seq, timestamp(event.at), event.kind, encode_body(event.body).decode()) for event in events]
-    await db.executemany("INSERT INTO events (call_sid, seq, at, kind, body) VALUES (?, ?, ?, ?, ?)", rows)
-
-
-async def _append_one(db: aiosqlite.Connection, row: _Row, body: AnyEvent, at: datetime) -> CallEvent:
-    event = CallEvent(row.record.call_sid, row.record.last_seq + 1, parse_timestamp(timestamp(at)), body)
-    row.record = row.record.after(event)
-    await _save(db, row)
-    await _insert(db, [event])
-    return event
-
-
-async def _opened(db: aiosqlite.Connection, call: NewCall, at: datetime) -> OpenedCall:
+def _new_row(call: NewCall, at: datetime) -> _Row:
     record = CallRecord(
         call_sid=call.call_sid,
         business_id=call.business_id,
@@ -392,10 +460,7 @@ async def _opened(db: aiosqlite.Connection, call: NewCall, at: datetime) -> Open
         channel=call.channel,
         started_at=timestamp(at),
     )
-    row = _Row(record, attempt=1, issued_at_s=int(at.timestamp()), used=None)
-    started = CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
-    event = await _append_one(db, row, started, at)
-    return OpenedCall(record=row.record, token=row.token, event=event)
+    return _Row(record, attempt=1, issued_at_s=int(at.timestamp()), used=None)
 
 
 def _ending(record: CallRecord, reason: str, at: datetime, duration_ms: int | None) -> CallEnded:

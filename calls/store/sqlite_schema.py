@@ -4,7 +4,7 @@
 statements*). A change to the tables adds an entry to ``MIGRATIONS``; entries are never edited.
 """
 
-from calls.store import sqlite_appointments, sqlite_outbox
+from calls.store import sqlite_appointments, sqlite_leads, sqlite_outbox
 
 APPLICATION_ID = 0x46524E54  # "FRNT"
 
@@ -33,7 +33,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (call_sid, seq)
         ) WITHOUT ROWID""",
     ),
-    (*sqlite_appointments.SCHEMA, *sqlite_outbox.SCHEMA),
+    (*sqlite_appointments.SCHEMA, *sqlite_outbox.SCHEMA, *sqlite_leads.SCHEMA),
 )
 
 VERSION = len(MIGRATIONS)

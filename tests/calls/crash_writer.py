@@ -28,7 +28,7 @@ class TellingStore(SqliteStore):
 
 
 async def main(path: str) -> None:
-    store = TellingStore(path)
+    store = TellingStore(path, wants=lambda _business, kind: kind == "caller.transcript")
     await store.open()
     await store.open_call(new_call(), START)
     lines = asyncio.StreamReader()

@@ -1,5 +1,7 @@
 """Live events within one process."""
 
+import asyncio
+
 from calls.bus.memory import MemoryBus, Subscription
 from tests.calls.examples import event
 
@@ -59,3 +61,24 @@ def test_what_is_published_to_nobody_is_kept_for_nobody() -> None:
     with bus.subscribe() as late:
         bus.publish(event(2))
         assert (late.dropped, late._queue.qsize()) == (0, 1)
+
+
+async def test_a_batch_is_all_there_is_to_read_and_at_least_one() -> None:
+    bus = MemoryBus()
+    with bus.subscribe() as subscription:
+        waiting = asyncio.create_task(subscription.batch())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bus.publish(event(1))
+        assert [one.seq for one in await waiting] == [1]
+        for seq in (2, 3, 4):
+            bus.publish(event(seq))
+        assert [one.seq for one in await subscription.batch()] == [2, 3, 4]
+
+
+async def test_a_subscriber_says_how_far_it_may_fall_behind() -> None:
+    bus = MemoryBus()
+    with bus.subscribe(backlog=5) as subscription:
+        for seq in range(1, 8):
+            bus.publish(event(seq))
+        assert (subscription.dropped, [one.seq for one in await subscription.batch()]) == (2, [3, 4, 5, 6, 7])

@@ -14,6 +14,7 @@ voice = "alloy"
 instructions = "You answer the phone."
 """
 
+BOOKS = '[tools]\nbuiltin = ["book_appointment"]\n'
 BUILT_IN = HEAD + '[tools]\nbuiltin = ["end_call"]\n'
 SEMANTIC = HEAD + '[turns]\ndetector = "semantic_vad"\n'
 URL = 'description = "d"\nurl = "https://x.example"\n'
@@ -23,6 +24,11 @@ DIALS = '[escalation]\nto = "+15005550010"\n'
 def weather(lines: str) -> str:
     """A file with one HTTP tool; ``lines`` come on line 11 and after."""
     return HEAD + '[[tools.http]]\nname = "weather"\ndescription = "d"\nurl = "https://weather.example/"\n' + lines
+
+
+def booking(line: str) -> str:
+    """A business that books, open for an hour on Mondays, with a line of [appointments]."""
+    return HEAD + BOOKS + f'[hours]\nmon = ["08:00-09:00"]\n[appointments]\n{line}\n'
 
 
 def http(url: str) -> str:
@@ -120,13 +126,24 @@ PROBLEMS: list[tuple[str, str, int | None, str, str]] = [
     ("audio.speed", "error", 8, "must be a number, without quotes", HEAD + '[audio]\nspeed = "1"\n'),
     ("audio.input", "warning", 8, "no effect yet", HEAD + '[audio]\ninput = "pcm"\n'),
     ("greeting.mode", "warning", 8, "no effect yet", HEAD + '[greeting]\nmode = "recorded"\n'),
-    ("limits.max_cost_usd", "warning", 8, "does not count cost", HEAD + "[limits]\nmax_cost_usd = 2\n"),
+    ("limits.max_cost_usd_per_day", "warning", 8, "less than one call may cost", HEAD + "[limits]\nmax_cost_usd_per_day = 1.5\n"),
+    ("greeting.closed_text", "warning", 8, "no effect without [hours]", HEAD + '[greeting]\nclosed_text = "Closed."\n'),
+    ("hours.when_closed", "error", 8, 'one of "answer", "fallback"', HEAD + '[hours]\nwhen_closed = "never"\n'),
+    ("privacy.retention_days", "error", 8, "more than 0", HEAD + "[privacy]\nretention_days = 0\n"),
+    ("blocked[1]", "error", 7, "is nobody who calls", HEAD + 'blocked = ["anonymous", "5005550100"]\n'),
+    ("blocked[0]", "warning", 7, "does not call itself", HEAD + 'blocked = ["whatsapp:+15005550006"]\n'),
+    ("appointments", "warning", 7, 'no effect without "book_appointment"', HEAD + "[appointments]\nduration_min = 30\n"),
+    ("tools.builtin", "warning", 8, '"book_appointment" has no hours to book in', HEAD + BOOKS),
+    ("appointments.duration_min", "warning", 12, "of which the longest is 60 min; nothing can be booked", booking("duration_min = 61")),
+    ("appointments.duration_min", "error", 12, "must be more than 0 and at most 1440, not 0", booking("duration_min = 0")),
+    ("appointments.per_slot", "error", 12, "must be more than 0", booking("per_slot = 0")),
+    ("appointments.duration", "error", 12, "did you mean duration_min?", booking("duration = 30")),
     (
-        "tools.builtin",
-        "warning",
-        8,
-        "does not have book_appointment, send_sms yet",
-        HEAD + '[tools]\nbuiltin = ["book_appointment", "send_sms"]\n',
+        "tools.http[0].name",
+        "error",
+        14,
+        'another tool is called "cancel_appointment", too',
+        booking("") + '[[tools.http]]\nname = "cancel_appointment"\n' + URL,
     ),
     ("closing", "error", 7, "must be a table, not true", HEAD + "closing = true\n"),
     ("escalation.to", "error", 8, '"911" cannot be dialled', HEAD + '[escalation]\nto = "911"\n'),

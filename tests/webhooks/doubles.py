@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import msgspec
@@ -13,7 +13,7 @@ from calls.address import channel_of
 from calls.business import BusinessProfile, Escalation, Fallback
 from calls.events import AnyEvent, CallEnded, CallEvent, CallStarted, timestamp
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Disposition
+from calls.record import CallRecord, Disposition, Message
 from calls.store.base import NewCall, OpenedCall, StoreUnavailable
 from calls.stream_token import LIFETIME_S, StreamToken
 from webhooks.context import Context
@@ -66,6 +66,9 @@ class MemoryLedger:
     records: dict[CallSid, CallRecord] = field(default_factory=dict)
     tokens: dict[CallSid, StreamToken] = field(default_factory=dict)
     written: list[CallEvent] = field(default_factory=list)
+    live: int = 0
+    """Calls of the business that hold a line besides those here."""
+    cost_usd: float = 0.0
 
     def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         record, event = self.records.get(call.call_sid), None
@@ -73,8 +76,10 @@ class MemoryLedger:
             body = CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
             event = CallEvent(call.call_sid, 1, at, body)
             self.written.append(event)
-            fields = {name: getattr(call, name) for name in call.__struct_fields__}
-            record = CallRecord(**fields, started_at=timestamp(at), last_seq=1)
+            fields = {name: getattr(call, name) for name in call.__struct_fields__ if name != "admission"}
+            refusal = call.admission.decide(self.live, self.cost_usd) if call.admission is not None else None
+            disposition = call.admission.refused(refusal) if call.admission is not None and refusal is not None else None
+            record = CallRecord(**fields, started_at=timestamp(at), last_seq=1, disposition=disposition)
             self.records[call.call_sid] = record
         token = self.tokens.get(call.call_sid)
         if token is None or at.timestamp() - token.issued_at_s > LIFETIME_S:
@@ -99,6 +104,20 @@ class MemoryLedger:
         self.records[call_sid] = record.after(event)
         self.written.append(event)
         return event
+
+    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+        record = self.records.get(call_sid)
+        if record is None or record.ended:
+            return None
+        attempt = self.tokens[call_sid].attempt + 1
+        self.tokens[call_sid] = StreamToken(
+            call_sid=call_sid, business_id=record.business_id, issued_at_s=int(at.timestamp()), attempt=attempt
+        )
+        return OpenedCall(record=self.change(call_sid, disposition=None, resumed=why), token=self.tokens[call_sid], event=None)
+
+    def note_message(self, call_sid: CallSid, message: Message) -> None:
+        if call_sid in self.records:
+            self.records[call_sid] = self.records[call_sid].with_message(message)
 
     def change(self, call_sid: CallSid, **changes: Any) -> CallRecord:
         self.records[call_sid] = msgspec.structs.replace(self.records[call_sid], **changes)

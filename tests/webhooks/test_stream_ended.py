@@ -118,6 +118,8 @@ def test_voicemail_asks_for_a_message_and_records_it() -> None:
         "method": "POST",
         "maxLength": "120",
         "playBeep": "true",
+        "recordingStatusCallback": "https://phone.example/recording-status",
+        "recordingStatusCallbackEvent": "completed absent",
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from bridge.operator.tokens import OperatorKey
 from calls.bus.memory import Subscription
 from calls.business import BusinessProfile
 from calls.business_files import BusinessDirectory
@@ -225,6 +226,7 @@ async def playing(
     businesses: BusinessDirectory | None = None,
     signed: bool = True,
     seed: int = 0,
+    operators: tuple[OperatorKey, ...] = (),
 ) -> AsyncIterator[Playing]:
     """The stage for these scenarios; records are kept in ``folder``."""
     directory = businesses or BusinessDirectory([profile or business()])
@@ -233,7 +235,7 @@ async def playing(
     plan = plan_for(*scenarios, timing=timing, faults=faults, seed=seed)
     async with AsyncExitStack() as stack:
         set_stage = await stack.enter_async_context(
-            stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed)
+            stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed, operators=operators)
         )
         yield Playing(set_stage, stack, scenarios[0])
 

@@ -2,16 +2,17 @@
 
 from twilio.twiml.voice_response import VoiceResponse
 
+from calls.admission import Refusal, refusal_at_the_door
 from calls.business import BusinessProfile
 from calls.ids import CallSid
 from calls.language import ENGLISH
 from calls.store.base import NewCall, OpenedCall
-from calls.stream_token import mint
 from webhooks.context import Context
 from webhooks.event import Event, call_sid
 from webhooks.log import explained, shown
 from webhooks.parties import business_of, called_address, caller_of
-from webhooks.twiml import fallback_response, hang_up, hang_up_after, sorry
+from webhooks.refusals import admission_to, reject, turned_away
+from webhooks.twiml import fallback_response, hang_up, hang_up_after, sorry, stream_to
 
 
 def handler(context: Context, event: Event) -> VoiceResponse:
@@ -24,15 +25,16 @@ def handler(context: Context, event: Event) -> VoiceResponse:
     if sid is None:
         context.log("warning", "a call without a usable CallSid", business_id=profile.id)
         return sorry(profile)
+    refusal = refusal_at_the_door(profile, caller_of(event).address, context.now())
     try:
-        opened = _open(context, event, profile, sid)
+        opened = _open(context, event, profile, sid, refusal)
     except Exception as error:  # whatever it is, the caller is to hear a voice and not a click
         context.log("error", "the call could not be opened", call_sid=sid, business_id=profile.id, error=explained(error))
-        return fallback_response(context, profile, caller_of(event))
-    return hang_up() if opened.record.ended else _stream(context, opened, profile)
+        return reject() if refusal == "blocked" else fallback_response(context, profile, caller_of(event))
+    return _answer(context, event, profile, opened, refusal)
 
 
-def _open(context: Context, event: Event, profile: BusinessProfile, sid: CallSid) -> OpenedCall:
+def _open(context: Context, event: Event, profile: BusinessProfile, sid: CallSid, refusal: Refusal | None) -> OpenedCall:
     caller = caller_of(event)
     call = NewCall(
         call_sid=sid,
@@ -40,13 +42,22 @@ def _open(context: Context, event: Event, profile: BusinessProfile, sid: CallSid
         from_=caller.address,
         to=called_address(event),
         channel=caller.channel,
+        admission=admission_to(context, profile, refusal),
     )
-    return context.calls.open_call(call, context.now())
+    opened = context.calls.open_call(call, context.now())
+    if refusal == "blocked":  # nothing more will be heard of it
+        context.calls.end_call(sid, refusal, context.now(), 0)
+    return opened
 
 
-def _stream(context: Context, opened: OpenedCall, profile: BusinessProfile) -> VoiceResponse:
-    response = VoiceResponse()
-    connect = response.connect(action=context.webhook_url("/stream-ended"), method="POST")
-    stream = connect.stream(url=context.media_url(profile.business_id), status_callback=context.webhook_url("/stream-status"))
-    stream.parameter(name="token", value=mint(opened.token, context.stream_token_secret))
-    return response
+def _answer(
+    context: Context, event: Event, profile: BusinessProfile, opened: OpenedCall, refusal: Refusal | None
+) -> VoiceResponse:
+    if refusal == "blocked":
+        return reject()
+    if opened.record.ended:
+        return hang_up()
+    if opened.refusal is not None:
+        context.log("info", "a caller was turned away", call_sid=opened.record.call_sid, reason=opened.refusal)
+        return turned_away(context, profile, caller_of(event), opened.refusal)
+    return stream_to(context, profile, opened.token)

@@ -263,4 +263,4 @@ def test_a_response_done_told_twice_is_counted_once() -> None:
             {"type": "response.done", "event_id": "e1", "response": {"id": "resp_x", "status": "completed", "usage": usage}}
         )
         line.model({"type": "rate_limits.updated"})
-    assert line.core.usage == {"input_text": 100}
+    assert line.core.spending.usage == {"input_text": 100}

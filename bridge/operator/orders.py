@@ -1,0 +1,160 @@
+"""Commands of operators: allowed or not, passed to whoever can carry them out, answered in one sentence."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from bridge.operator.live_call import LiveCall, LiveSessions
+from bridge.operator.tokens import OperatorKey
+from calls.events import CallEvent, OperatorCommand
+from calls.ids import CallSid
+from calls.operator import Command
+from calls.record import CallRecord, Disposition
+from calls.store.base import CallStore, StoreError
+
+STORE_WITHIN_S = 3.0
+ENDED_WITHIN_S = 10.0
+"""How long after a call was completed its owner has to end it, before this bridge does."""
+REASON = "operator"
+
+_NO_REST = "TWILIO_ACCOUNT_SID is not set, so this bridge cannot have Twilio end the call"
+_REST_FAILED = "Twilio could not be told to end the call; the bridge's log says why"
+
+log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a command: an HTTP status, and why it was refused."""
+
+    status: int = 200
+    error: str | None = None
+
+
+class Rest(Protocol):
+    """Twilio's REST API."""
+
+    async def complete(self, call_sid: CallSid) -> bool:
+        """Ends the call; ``False`` if that could not be brought about."""
+
+
+class Ends(Protocol):
+    """Who ends calls that no session ends."""
+
+    async def call_over(self, call_sid: CallSid, status: str, duration_ms: int | None) -> None:
+        """The call is over at Twilio."""
+
+
+class Announces(Protocol):
+    """The bus."""
+
+    def publish(self, event: CallEvent) -> None:
+        """Tells everybody."""
+
+
+class Orders:
+    """Carries commands out. ``has_rest``: Twilio's REST API may be used."""
+
+    def __init__(
+        self, sessions: LiveSessions, store: CallStore, rest: Rest, endings: Ends, bus: Announces, *, has_rest: bool = True
+    ) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._rest = rest
+        self._endings = endings
+        self._bus = bus
+        self._has_rest = has_rest
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def carry_out(self, key: OperatorKey, command: Command) -> Answer:
+        """Does what is asked, if it may be done. Never raises."""
+        if key.role != "operator":
+            return Answer(403, f"{key.name} may only watch; commands need the role operator")
+        session = self._sessions.session_of(command.call_sid)
+        try:
+            if session is not None:
+                return _told(session, key, command)
+            return await self._without_session(key, command)
+        except (StoreError, TimeoutError) as error:
+            log.warning("operator.store_away", why=str(error) or "timeout")
+            return Answer(503, "the call store does not answer, so the call cannot be found")
+        except Exception:
+            log.exception("operator.command_failed", call_sid=command.call_sid, action=command.action)
+            return Answer(500, "the bridge failed to carry the command out; its log says why")
+
+    async def close(self) -> None:
+        """Waits for nothing any more."""
+        for task in self._later:
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
+
+    # --- a call that no session of this process serves -----------------------------------------------------------------------
+
+    async def _without_session(self, key: OperatorKey, command: Command) -> Answer:
+        record = await _bounded(self._store.get_call(command.call_sid))
+        if record is None:
+            return Answer(404, "there is no such call")
+        if record.ended:
+            return Answer(409, "the call has ended")
+        if command.action == "force_hangup":
+            return await self._force(key, record)
+        return Answer(409, _why_nobody_listens(record))
+
+    async def _force(self, key: OperatorKey, record: CallRecord) -> Answer:
+        """Has Twilio end the call, over the head of a bridge that is gone."""
+        if not self._has_rest:
+            return Answer(409, _NO_REST)
+        await self._note(key, record)
+        if record.disposition is None:
+            # Should the stream end first, the answer to "what now" is the same.
+            await _bounded(self._store.set_disposition(record.call_sid, Disposition(action="hang_up", reason=REASON)))
+        if not await self._rest.complete(record.call_sid):
+            return Answer(409, _REST_FAILED)
+        if record.owner is None:
+            await self._endings.call_over(record.call_sid, "completed", None)
+        else:
+            self._end_later(record.call_sid)
+        return Answer()
+
+    async def _note(self, key: OperatorKey, record: CallRecord) -> None:
+        """Puts the command on the record, unless a bridge owns it: then only that may write."""
+        log.info("operator.force_hangup", call_sid=record.call_sid, operator=key.name, owner=record.owner)
+        if record.owner is not None:
+            return
+        body = OperatorCommand(operator=key.name, action="force_hangup")
+        event = await _bounded(self._store.append_next(record.call_sid, body, datetime.now(UTC)))
+        if event is not None:
+            self._bus.publish(event)
+
+    def _end_later(self, call_sid: CallSid) -> None:
+        """Its owner hears of the end from Twilio and ends the record; one that is gone does not."""
+
+        async def end() -> None:
+            await asyncio.sleep(ENDED_WITHIN_S)
+            await self._endings.call_over(call_sid, "completed", None)
+
+        task = asyncio.create_task(end(), name=f"end-{call_sid}")
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+
+def _told(session: LiveCall, key: OperatorKey, command: Command) -> Answer:
+    error = session.command(key.name, command)
+    return Answer() if error is None else Answer(409, error)
+
+
+def _why_nobody_listens(record: CallRecord) -> str:
+    if record.owner is not None:
+        return f"another bridge ({record.owner}) owns the call"
+    if record.accepted_at is None:
+        return "no bridge owns the call yet"
+    return "no bridge owns the call any more"
+
+
+async def _bounded(work: Awaitable[_T]) -> _T:
+    async with asyncio.timeout(STORE_WITHIN_S):
+        return await work
