@@ -17,9 +17,14 @@ MAX_TEXT = 8_000
 """Characters kept of one text; nothing a person says in one breath needs more."""
 MAX_LIST = 5_000
 """Calls taken from one snapshot."""
+MAX_ID = 100
+"""Characters of a call id; Twilio's have 34."""
+MAX_FIELDS = 20_000
+"""Characters kept of all fields of one event together: events are kept in thousands."""
 
-# C0, DEL and C1, and what turns the direction of a line around for good; the marks Hebrew needs stay.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# C0, DEL and C1, what turns the direction of a line around for good, and halves of characters; the marks Hebrew needs stay.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNUSABLE = (ValueError, TypeError, OverflowError, KeyError, RecursionError)
 _BLANK = re.compile(r"\s+")
 
 
@@ -57,7 +62,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One numbered event of one call. ``fields`` holds what else it says, unchecked: read it with the methods."""
+    """One numbered event of one call. ``fields`` holds what else it says, cut to a size but unchecked: read it with the methods."""
 
     call_sid: str
     seq: int
@@ -81,6 +86,11 @@ class Event(msgspec.Struct, frozen=True):
     def flag(self, name: str) -> bool:
         """A true or false field."""
         return self.fields.get(name) is True
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        return 200 + _weight(self.fields)
 
     def texts(self, name: str) -> dict[str, str]:
         """A field that is an object of texts, safe; such as the lead."""
@@ -115,6 +125,10 @@ class PhaseChanged(msgspec.Struct, frozen=True):
     call_sid: str
     phase: str
     muted: bool
+    owner: str = ""
+    """The bridge that serves it."""
+    cost_usd: float | None = None
+    """What it has cost so far."""
 
 
 class Audio(msgspec.Struct, frozen=True):
@@ -159,17 +173,17 @@ def decode(frame: str | bytes) -> Message:
         return Malformed("not an object")
     try:
         return _decoded(message)
-    except (ValueError, TypeError, OverflowError, KeyError) as wrong:
-        return Malformed(f"a {safe(str(message.get('type')))[:40]} message with a wrong field: {safe(str(wrong))[:80]}")
+    except _UNUSABLE as wrong:
+        return Malformed(f"a message of type {_named(message.get('type'))} with a wrong field: {safe(str(wrong))[:80]}")
 
 
 def summary_of(call: Any) -> CallSummary | None:
     """One ``CALL`` object; ``None`` if it is none."""
-    if not isinstance(call, dict) or not _text(call, "call_sid"):
+    if not isinstance(call, dict) or not _sid(call):
         return None
     try:
         return CallSummary(
-            call_sid=_text(call, "call_sid"),
+            call_sid=_sid(call),
             business_id=_text(call, "business_id"),
             from_=_text(call, "from"),
             to=_text(call, "to"),
@@ -187,7 +201,7 @@ def summary_of(call: Any) -> CallSummary | None:
             end_reason=_text(call, "end_reason"),
             duration_ms=_whole(call, "duration_ms"),
         )
-    except (ValueError, OverflowError):
+    except _UNUSABLE:
         return None
 
 
@@ -197,7 +211,7 @@ def event_of(event: Any) -> Event | None:
         return None
     try:
         decoded = _event(event)
-    except (ValueError, TypeError, OverflowError):
+    except _UNUSABLE:
         return None
     return decoded if isinstance(decoded, Event) else None
 
@@ -220,7 +234,7 @@ def _decoded(message: dict[str, Any]) -> Message:
         case "dropped":
             return Dropped(_text(message, "reason"))
         case other:
-            return Malformed(f"an unknown type: {safe(str(other))[:40]}")
+            return Malformed(f"an unknown type: {_named(other)}")
 
 
 _ENVELOPE = {"type", "call_sid", "seq", "at", "kind"}
@@ -228,14 +242,45 @@ _ENVELOPE = {"type", "call_sid", "seq", "at", "kind"}
 
 def _event(message: dict[str, Any]) -> Event | Malformed:
     seq, kind = _whole(message, "seq"), _text(message, "kind")
-    if not _text(message, "call_sid") or seq is None or seq < 1 or not kind:
+    if not _sid(message) or seq is None or seq < 1 or not kind:
         return Malformed("an event without call_sid, seq or kind")
-    fields = {name: value for name, value in message.items() if name not in _ENVELOPE}
-    return Event(_text(message, "call_sid"), seq, _time(message, "at"), kind, fields)
+    fields = _cut({name: value for name, value in message.items() if name not in _ENVELOPE})
+    return Event(_sid(message), seq, _time(message, "at"), kind, fields)
+
+
+def _named(name: Any) -> str:
+    """What should have been a word, for a complaint about it."""
+    return safe(name)[:40] if isinstance(name, str) else type(name).__name__
+
+
+def _cut(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as they are if they are small, as all of an honest bridge's are; else what of them is worth keeping."""
+    if _weight(fields) <= MAX_FIELDS:
+        return fields
+    kept, room = {}, MAX_FIELDS
+    for name, value in fields.items():
+        shortened = value[:MAX_TEXT] if isinstance(value, str) else value
+        room -= _weight({name: shortened})
+        if room < 0:
+            break
+        kept[name] = shortened
+    return kept
+
+
+def _weight(value: Any) -> int:
+    """About how many bytes a JSON value takes. It is not nested deeper than its decoder allows."""
+    match value:
+        case str():
+            return len(value)
+        case dict():
+            return sum(len(name) + 50 + _weight(inner) for name, inner in value.items())
+        case list():
+            return sum(20 + _weight(inner) for inner in value)
+    return 8
 
 
 def _live(message: dict[str, Any]) -> Message:
-    call_sid = _text(message, "call_sid")
+    call_sid = _sid(message)
     if not call_sid:
         return Malformed("a live message without call_sid")
     match message.get("kind"):
@@ -244,9 +289,10 @@ def _live(message: dict[str, Any]) -> Message:
         case "levels":
             return Levels(call_sid, _level(message, "caller_rms"), _level(message, "agent_rms"))
         case "phase":
-            return PhaseChanged(call_sid, _text(message, "phase"), message.get("muted") is True)
+            owner, cost_usd = _text(message, "owner"), _number(message, "cost_usd")
+            return PhaseChanged(call_sid, _text(message, "phase"), message.get("muted") is True, owner, cost_usd)
         case other:
-            return Malformed(f"an unknown live kind: {safe(str(other))[:40]}")
+            return Malformed(f"an unknown live kind: {_named(other)}")
 
 
 def _partial(message: dict[str, Any], call_sid: str) -> Partial | Malformed:
@@ -267,14 +313,20 @@ def _partial(message: dict[str, Any], call_sid: str) -> Partial | Malformed:
 
 
 def _audio(message: dict[str, Any]) -> Audio | Malformed:
-    payload, at_ms = message.get("payload"), _number(message, "at_ms")
-    if not isinstance(payload, str) or at_ms is None or message.get("side") not in ("caller", "agent"):
-        return Malformed("audio without side, at_ms or payload")
+    call_sid, payload, at_ms = _sid(message), message.get("payload"), _number(message, "at_ms")
+    if not call_sid or not isinstance(payload, str) or at_ms is None or message.get("side") not in ("caller", "agent"):
+        return Malformed("audio without call_sid, side, at_ms or payload")
     try:
         audio = b64decode(payload, validate=True)
     except (NotBase64, ValueError):
         return Malformed("audio that is not base64")
-    return Audio(_text(message, "call_sid"), "caller" if message["side"] == "caller" else "agent", at_ms, audio)
+    return Audio(call_sid, "caller" if message["side"] == "caller" else "agent", at_ms, audio)
+
+
+def _sid(fields: dict[str, Any]) -> str:
+    """The call id; empty if there is none worth the name."""
+    sid = _text(fields, "call_sid")
+    return sid if len(sid) <= MAX_ID else ""
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -304,4 +356,6 @@ def _time(fields: dict[str, Any], name: str) -> datetime:
     if not isinstance(value, str):
         raise ValueError(f"{name} is no time")
     at = datetime.fromisoformat(value[:40])
+    if not 2000 <= at.year < 2200:
+        raise ValueError(f"{name} is out of time")  # the first and last years do not survive a change of time zone
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

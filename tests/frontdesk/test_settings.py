@@ -57,11 +57,20 @@ def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, st
         ({"FRONTDESK_VERIFY_TWILIO": "maybe"}, "neither on nor off"),
         ({"FRONTDESK_VERIFY_TWILIO": "off", "HOST": "0.0.0.0", "PUBLIC_URL": "https://x.example"}, "for this machine only"),
         ({"FRONTDESK_MAX_CALLS": "0"}, "FRONTDESK_MAX_CALLS=0 is not between"),
+        ({"OPERATOR_TOKENS": "ana:boss:correct horse"}, "OPERATOR_TOKENS: the role of ana is neither viewer nor operator"),
+        ({"OPERATOR_TOKENS": "ana:operator:short"}, "OPERATOR_TOKENS: the token of ana is shorter than 8 characters"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence_that_names_it(environ: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         read_settings({**LEAST, **environ})
+
+
+def test_operators_are_read_with_their_roles_and_nobody_is_one_unless_named() -> None:
+    settings = read_settings({**LEAST, "OPERATOR_TOKENS": "ana:operator:correct horse, vic:viewer:battery staple"})
+    assert [(key.name, key.role) for key in settings.bridge.operators] == [("ana", "operator"), ("vic", "viewer")]
+    assert read_settings(LEAST).bridge.operators == ()
+    assert "horse" not in repr(settings)
 
 
 def test_unsigned_requests_are_accepted_on_loopback_only_and_then_no_token_is_needed() -> None:
