@@ -10,7 +10,7 @@ from bridge.conversation import model_messages
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import AgentSilenced, AgentSounded
 from bridge.conversation.playback import Playback, Played
-from bridge.conversation.responses import Response, Responses
+from bridge.conversation.responses import Purpose, Response, Responses, Wish
 from bridge.conversation.transcript import Transcript
 from bridge.conversation.twilio_messages import StreamWriter, audio_of
 
@@ -35,6 +35,7 @@ class AgentVoice:
         self._writer = StreamWriter("")
         self._unfinished: dict[str, str] = {}  # item with audio on the phone → its response, until its line is settled
         self._lines_said = 0
+        self._operators_lines: dict[str, Wish] = {}  # item → what an operator has it say
 
     def attach(self, stream_sid: str) -> None:
         """The stream to play into."""
@@ -69,6 +70,8 @@ class AgentVoice:
         if not audio:
             return None
         response.mention(delta.item_id)
+        if response.purpose is Purpose.OPERATOR:
+            self._operators_lines[delta.item_id] = response.wish
         self._play(delta.item_id, audio)
         self._unfinished[delta.item_id] = response.id
         return response
@@ -91,6 +94,7 @@ class AgentVoice:
         self._outbox.twilio(self._writer.clear())
         self._outbox.observe(AgentSilenced())
         cut = self.playback.clear(self._outbox.now_ms)
+        self._say_again_for_operators(cut)
         self.cancel_generation()
         for played in cut:
             if self._unfinished.get(played.item_id):  # an item of the model, not a stored line
@@ -99,6 +103,16 @@ class AgentVoice:
             self._transcript.agent_over(played.item_id, played.heard_ms, played.sent_ms, self._outbox.now_ms)
             self._unfinished.pop(played.item_id, None)
         return cut
+
+    def _say_again_for_operators(self, cut: list[Played]) -> None:
+        """An operator's line of which the caller heard nothing is asked for anew; one of which they heard a part is not."""
+        unheard = [self._operators_lines.pop(played.item_id, None) for played in cut if played.heard_ms <= 0]
+        active = self.responses.active
+        if active is not None and active.purpose is Purpose.OPERATOR and not active.has_audio and not active.is_dead:
+            unheard.append(active.wish)
+        for wish in unheard:
+            if wish is not None:
+                self.responses.want(wish)
 
     def cancel_generation(self) -> None:
         """The response being generated is not wanted any more. What of it is on the phone plays on."""

@@ -142,6 +142,11 @@ async def test_a_time_that_comes_twice_that_night_is_told_with_its_offset_and_ca
     assert sunday["times"] == ["00:00", "01:00-04:00", "01:00-05:00", "02:00", "03:00"]
     first = await desk.told("book_appointment", {"starts_at": "2026-11-01T01:00", "name": "Anna"})
     second = await desk.told("book_appointment", {"starts_at": "2026-11-01T01:00-05:00", "name": "Ben"})
+    third = await desk.refused("book_appointment", {"starts_at": "2026-11-01T01:00", "name": "Cem"})
+    assert third.startswith("2026-11-01T01:00-04:00 is taken. The next free times are 2026-11-01T02:00")
+    await desk.ask("cancel_appointment", {"appointment_id": second["appointment_id"]})
+    again = await desk.told("book_appointment", {"starts_at": "2026-11-01T01:00", "name": "Cem"})
+    assert again["starts_at"] == "2026-11-01T01:00-05:00"
     assert (first["starts_at"], second["starts_at"]) == ("2026-11-01T01:00-04:00", "2026-11-01T01:00-05:00")
 
 
@@ -393,6 +398,15 @@ async def test_a_move_to_a_time_that_is_taken_or_closed_leaves_it_where_it_is(de
     assert taken == "2026-11-23T11:00 is taken. The next free times are 2026-11-23T13:00, 2026-11-23T14:00, 2026-11-23T15:00"
     assert "outside opening hours" in await desk.refused("move_appointment", {"starts_at": "2026-11-22T11:00"})
     assert [one.starts_at for one in await desk.everything()] == [MONDAY_TEN, MONDAY_TEN + HOUR]
+
+
+async def test_a_time_that_only_the_appointment_itself_takes_is_offered_for_moving_it(store: SqliteStore) -> None:
+    desk = Desk(appointments_of(store), shop(duration_min=60, step_min=30))
+    await booked(desk)
+    refusal = await desk.refused("move_appointment", {"starts_at": "2026-11-23T10:10"})
+    assert refusal == (
+        "no appointment begins at 2026-11-23T10:10. The next free times are 2026-11-23T09:00, 2026-11-23T09:30, 2026-11-23T10:00"
+    )
 
 
 async def test_with_several_the_ai_is_told_which_there_are_and_asks(desk: Desk) -> None:

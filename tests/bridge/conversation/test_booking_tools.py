@@ -10,6 +10,7 @@ from bridge.conversation.tools import declared_tools
 from calls import events
 from calls.business import ALONG_WITH, HttpTool, Tools
 from tests.bridge.conversation.line import PROFILE, Line
+from tests.bridge.conversation.test_messages_to_the_model import check
 from tests.bridge.conversation.test_tools import asked, outputs_sent
 from tests.calls.booking import shop
 
@@ -92,3 +93,10 @@ def test_an_http_tool_of_a_business_that_does_not_book_may_have_such_a_name() ->
     line = asked(Line(msgspec.structs.replace(PROFILE, tools=Tools(http=(own,)))))
     line.call_tool("cancel_appointment", {})
     assert [run.name for run in line.wanted(wanted.RunTool)] == ["cancel_appointment"]
+
+
+def test_what_the_model_is_told_of_the_calendar_fits_the_published_types() -> None:
+    line = Line(SHOP).greeted()
+    (update,) = [event for event in line.sent_to_model if event["type"] == "session.update"]
+    assert len(update["session"]["tools"]) == 5
+    check(update)

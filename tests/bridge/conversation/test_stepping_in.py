@@ -270,6 +270,34 @@ def test_a_caller_who_speaks_while_an_operators_line_is_generated_does_not_cost_
     assert line.sent_to_model[-1]["type"] == "response.create"  # and the turn is answered
 
 
+def test_an_operators_line_the_caller_cut_before_hearing_any_of_it_is_said_after_all() -> None:
+    line = Line().greeted()
+    line.turn_begins("u1")
+    line.turn_ends("u1", 1000)
+    line.speak("A long answer that the caller will not listen to.", 3000)
+    act(line, "say", "Dana is on her way.")
+    line.speak("Dana is on her way.", 900)  # queued behind the answer
+    line.play(500)
+    line.loud(320)  # the caller cuts in
+
+    assert "“Dana is on her way.”" in instructions(line)[-1]
+    assert len(instructions(line)) == 2
+    line.speak("Dana is on her way.", 900)
+    line.play(1000)
+    line.wait(2500)
+    assert [said.text for said in line.events_of(events.AgentTranscript)].count("Dana is on her way.") == 1
+
+
+def test_an_operators_line_the_caller_heard_a_part_of_is_not_said_again() -> None:
+    line = Line().greeted()
+    act(line, "say", "Dana is on her way and will be there at nine.")
+    line.speak("Dana is on her way and will be there at nine.", 3000)
+    line.play(500)
+    line.loud(320)
+
+    assert len(instructions(line)) == 1
+
+
 @pytest.mark.parametrize("action", ["say", "whisper"])
 @pytest.mark.parametrize("text", [None, "", "  \n"])
 def test_words_without_words_are_refused(action: Action, text: str | None) -> None:
