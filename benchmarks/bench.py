@@ -96,10 +96,10 @@ class Rounds:
 class FarEnds:
     """A simulated phone company and a simulated model. ``plan`` may be exchanged between rounds."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, log_audio: bool = False) -> None:
         self.seed = seed
         self.plan = SessionPlan(mind=Mind(), ears=DEAF)
-        self.model = ModelServer(self._plan_of, log_audio=False)
+        self.model = ModelServer(self._plan_of, log_audio=log_audio)
         self.cloud = PhoneCloud(ACCOUNT_SID, AUTH_TOKEN, seed=seed)
         self.lag = LoopLag()
 
@@ -188,9 +188,9 @@ def _seen(call: RunningCall, session: SessionLog | None) -> Seen:
 
 
 @asynccontextmanager
-async def far_ends(seed: int) -> AsyncIterator[FarEnds]:
-    """Both far ends, listening; the loop's lag is watched from now on."""
-    ends = FarEnds(seed)
+async def far_ends(seed: int, *, log_audio: bool = False) -> AsyncIterator[FarEnds]:
+    """Both far ends, listening; the loop's lag is watched from now on. ``log_audio``: sessions note when each frame came."""
+    ends = FarEnds(seed, log_audio=log_audio)
     async with ends.model, ends.cloud, ends.lag:
         yield ends
 

@@ -19,7 +19,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a distribution should be like; both bounds hold for the value of ``statistic``."""
 
     statistic: str
-    """``min``, ``p50``, ``max``, or ``span``: every value between the bounds."""
+    """``min``, ``p50``, ``p95``, ``max``, or ``span``: every value between the bounds."""
     least: float | None = None
     most: float | None = None
 
@@ -56,6 +56,24 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         if self.target is None:
             return ""
         return "met" if self.target.is_met_by(self) else "missed"
+
+
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that is no distribution: a share of a core, megabytes."""
+
+    figure: str
+    case: str
+    value: float
+    unit: str
+    most: float | None = None
+    """The target, if there is one."""
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed``, or nothing where there is no target."""
+        if self.most is None:
+            return ""
+        return "met" if self.value <= self.most else "missed"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,13 +140,31 @@ def show_checks(title: str, checks: Sequence[Check]) -> None:
     _console().print(table)
 
 
-def write_json(path: Path, facts: dict[str, object], rows: Sequence[Row], checks: Sequence[Check] = ()) -> None:
+def show_amounts(title: str, amounts: Sequence[Amount]) -> None:
+    """Prints a table on stdout."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("figure", "case"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("value", justify="right")
+    for name in ("", "target", ""):
+        table.add_column(name, no_wrap=True)
+    for line in amounts:
+        target = "" if line.most is None else f"≤ {line.most:g}"
+        table.add_row(line.figure, line.case, f"{line.value:.1f}", line.unit, target, line.verdict)
+    _console().print(table)
+
+
+def write_json(
+    path: Path, facts: dict[str, object], rows: Sequence[Row], checks: Sequence[Check] = (), amounts: Sequence[Amount] = ()
+) -> None:
     """Writes the figures, and what they were measured with. Raises ``OSError``."""
-    judged = {name: [_judged(line) for line in lines] for name, lines in (("rows", rows), ("checks", checks))}
+    judged: dict[str, object] = {"rows": [_judged(line) for line in rows], "checks": [_judged(line) for line in checks]}
+    if amounts:
+        judged["amounts"] = [_judged(line) for line in amounts]
     path.write_text(json.dumps({**facts, **judged}, indent=2) + "\n", encoding="utf-8")
 
 
-def _judged(line: Row | Check) -> dict[str, object]:
+def _judged(line: Row | Check | Amount) -> dict[str, object]:
     plain: dict[str, object] = msgspec.to_builtins(line)
     return plain | {"verdict": line.verdict}
 

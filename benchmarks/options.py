@@ -1,4 +1,4 @@
-"""What both benchmarks are told on the command line, and the facts of the machine they write down."""
+"""What the benchmarks are told on the command line, and the facts of the machine they write down."""
 
 import argparse
 import os
@@ -17,10 +17,13 @@ class Options:
     json: Path | None
 
 
-def read(description: str | None) -> Options:
-    """Reads the command line; leaves the process when it asks for help or makes no sense."""
+def read(description: str | None, *, calls: int = 50) -> Options:
+    """Reads the command line; leaves the process when it asks for help or makes no sense. ``calls`` is how many there are unless it
+    says otherwise."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=_at_least_one, default=50, help="simultaneous calls in the crowded cases (default 50)")
+    parser.add_argument(
+        "--calls", type=_at_least_one, default=calls, help="simultaneous calls in the crowded cases (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same callers and model (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     given = parser.parse_args()

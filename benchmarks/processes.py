@@ -29,8 +29,10 @@ class NotReady(Exception):
 
 
 @asynccontextmanager
-async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str) -> AsyncIterator[Program]:
-    """``frontdesk serve`` with a store of its own in ``folder``.
+async def bridge(
+    folder: Path, businesses: Path, model_url: str, twilio_url: str, *, operators: str = ""
+) -> AsyncIterator[Program]:
+    """``frontdesk serve`` with a store of its own in ``folder``. ``operators`` is its ``OPERATOR_TOKENS``.
 
     Raises:
         NotReady: it did not come up.
@@ -48,6 +50,7 @@ async def bridge(folder: Path, businesses: Path, model_url: str, twilio_url: str
         "FRONTDESK_STORE": f"sqlite:{folder / 'bench.db'}",
         "FRONTDESK_MAX_CALLS": "1000",
         "FRONTDESK_DRAIN_S": "0",
+        "OPERATOR_TOKENS": operators,
     }
     command = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
     async with _running(command, environ, folder / "bridge.log", port) as pid:

@@ -168,6 +168,31 @@ def answer_delays_ms(committed_ms: Sequence[float], created_ms: Sequence[float])
     return [made - at_ms for at_ms, made in answers if made is not None]
 
 
+def arrivals_of(runs: Sequence[Run], deltas: Sequence[SentAudio]) -> list[tuple[SentAudio, float]]:
+    """Each delta of a call in which nothing was cut, and when the first of it was received by the phone.
+
+    Raises:
+        UnreadableCall: the phone received something else.
+    """
+    arrived: list[tuple[SentAudio, float]] = []
+    rest_ms, left = 0.0, iter(deltas)
+    for piece in (piece for run in runs for piece in run.pieces):
+        if rest_ms <= 0.01:
+            delta = next(left, None)
+            if delta is None:
+                raise UnreadableCall("the phone received more audio than the model sent")
+            arrived.append((delta, piece.received_ms))
+            rest_ms += delta.length / g711.SAMPLES_PER_MS
+        rest_ms -= piece.end_ms - piece.begin_ms
+    return arrived
+
+
+def above_quickest_ms(arrived_ms: Sequence[float], every_ms: float) -> list[float]:
+    """How much later each of a series of frames came than the quickest of them, if one was sent every so many ms."""
+    late = [at_ms - index * every_ms for index, at_ms in enumerate(arrived_ms)]
+    return [one - min(late) for one in late]
+
+
 def first_loud_ms(track: bytes, from_ms: float) -> float | None:
     """The first loud sample of a μ-law track from a moment on; ``None`` if there is none."""
     start = int(from_ms * g711.SAMPLES_PER_MS)
