@@ -1,4 +1,4 @@
-# make demo   watch a simulated call being answered
+# make demo   the operator console on simulated calls (ARGS=--plain: one call, told line by line)
 # make test   run the tests
 # Both do all their set-up; only python3 has to be there.
 
