@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from calls.address import Channel, channel_of, is_e164
 from calls.business import BusinessProfile
-from calls.ids import BusinessId
+from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord
 from webhooks.context import Businesses, Context
-from webhooks.event import Event, address
+from webhooks.event import Event, address, call_sid
 
 _PORT = re.compile(r":\d+$")
 
@@ -20,6 +20,8 @@ class Caller:
 
     address: str
     channel: Channel
+    call_sid: CallSid | None = None
+    """Their call, where it is known."""
 
     def may_be_dialled_to(self, to: str) -> bool:
         """Whether Twilio connects this caller with ``to``: it rejects WhatsApp calls to telephone numbers (*WhatsApp
@@ -35,12 +37,12 @@ def called_address(event: Event) -> str:
 def caller_of(event: Event, record: CallRecord | None = None) -> Caller:
     """Who calls, from the call's record where there is one."""
     if record is not None:
-        return Caller(record.from_, record.channel)
+        return Caller(record.from_, record.channel, record.call_sid)
     caller = address(event, "From", "Caller") or "anonymous"
     channel = channel_of(caller)
     if channel == "pstn" and channel_of(called_address(event)) == "whatsapp":
         channel = "whatsapp"
-    return Caller(caller, channel)
+    return Caller(caller, channel, call_sid(event))
 
 
 def business_of(context: Context, event: Event, record: CallRecord | None = None) -> BusinessProfile | None:

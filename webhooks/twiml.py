@@ -10,7 +10,6 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from calls.address import channel_of, is_dialable, is_e164
 from calls.business import BusinessProfile
-from calls.ids import CallSid
 from calls.language import ENGLISH, phrases_of
 from calls.stream_token import StreamToken, mint
 from webhooks.context import Context
@@ -100,14 +99,13 @@ def connect_to(
     *,
     announce: str | None,
     timeout_s: int | None = None,
-    screened_for: CallSid | None = None,
 ) -> VoiceResponse:
-    """The caller is put through to ``to``, or asked for a message where that cannot be done.
+    """The caller is put through to ``to``, or asked for a message where that cannot be done. The human is asked first whether they
+    take the call, unless the business does without.
 
     Args:
         announce: spoken first, and only if the call is put through: it must not promise what is not kept.
         timeout_s: how long it rings; the business's own when not given.
-        screened_for: the call for which the human is asked first whether they take it; without it whoever picks up has it.
     """
     if to is None or not is_dialable(to) or not caller.may_be_dialled_to(to):
         return ask_for_message(context, profile)
@@ -119,7 +117,8 @@ def connect_to(
         timeout=_ring_time_s(profile, timeout_s),
         caller_id=_caller_id(profile, caller, to),
     )
-    _add_target(dial, xml_text(to), context.webhook_url(f"/screen?for_call={screened_for}") if screened_for else None)
+    is_screened = profile.escalation is None or profile.escalation.screen
+    _add_target(dial, xml_text(to), context.webhook_url(f"/screen?for_call={caller.call_sid or ''}") if is_screened else None)
     return response
 
 

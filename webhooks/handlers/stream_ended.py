@@ -48,18 +48,13 @@ def _disposed(context: Context, event: Event, record: CallRecord, disposition: D
         case "hang_up":
             return hang_up_after(disposition.say or "", profile.language)
         case "dial":
-            return _dial(context, profile, record, disposition, caller_of(event, record))
+            return _dial(context, profile, caller_of(event, record), disposition)
         case "voicemail":
             if disposition.say:
                 return take_message(context, disposition.say, profile.language)
             return ask_for_message(context, profile)
 
 
-def _dial(
-    context: Context, profile: BusinessProfile, record: CallRecord, disposition: Disposition, caller: Caller
-) -> VoiceResponse:
+def _dial(context: Context, profile: BusinessProfile, caller: Caller, disposition: Disposition) -> VoiceResponse:
     to = disposition.to or (profile.escalation.to if profile.escalation else None)
-    screened_for = record.call_sid if profile.escalation is None or profile.escalation.screen else None
-    return connect_to(
-        context, profile, caller, to, announce=disposition.say, timeout_s=disposition.timeout_s, screened_for=screened_for
-    )
+    return connect_to(context, profile, caller, to, announce=disposition.say, timeout_s=disposition.timeout_s)
