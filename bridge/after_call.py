@@ -7,8 +7,9 @@ answers is checked against the business's JSON Schema; a wrong answer is asked f
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,7 +22,8 @@ from bridge.conversation.resumption import HeardLine, heard_in
 from bridge.model_socket import ModelSocket, ModelUnreachable
 from bridge.settings import ModelEndpoint
 from calls.business import BusinessProfile, Summary
-from calls.ids import BusinessId, CallSid
+from calls.events import CallEvent, CallSummary
+from calls.ids import CallSid
 from calls.store.base import CallStore, StoreError
 
 WITHIN_S = 20.0
@@ -35,13 +37,6 @@ FUNCTION = "note_call"
 log = structlog.get_logger()
 
 
-class Note(msgspec.Struct, frozen=True):
-    """What the model made of a call."""
-
-    summary: str
-    outcome: dict[str, Any] | None
-
-
 class NoNote(Exception):
     """The model gave no usable note; ``str()`` says why, without a word of the conversation."""
 
@@ -52,13 +47,12 @@ class AfterCall:
     def __init__(
         self,
         store: CallStore,
-        business: Callable[[BusinessId], BusinessProfile | None],
         endpoint: ModelEndpoint,
         *,
-        noted: Callable[[CallSid, Note], Awaitable[None]] | None = None,
+        announce: Callable[[CallEvent], None],
     ) -> None:
-        """``noted`` is told of every note that is on the record."""
-        self._store, self._business, self._endpoint, self._noted = store, business, endpoint, noted
+        """``announce`` is told of every summary that is on the record."""
+        self._store, self._endpoint, self._announce = store, endpoint, announce
         self._room = asyncio.Semaphore(AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -87,15 +81,15 @@ class AfterCall:
                 if not any(line.side == "caller" for line in heard):
                     return  # nobody said anything that could be summed up
                 note = await self._ask(profile, wanted, heard)
-                await self._store.note_outcome(call_sid, note.summary, note.outcome)
-                if self._noted is not None:
-                    await self._noted(call_sid, note)
+                event = await self._store.note_summary(call_sid, note, datetime.now(UTC))
+                if event is not None:
+                    self._announce(event)
             except (NoNote, StoreError) as failed:
                 log.warning("call.not_summed_up", call_sid=call_sid, why=str(failed))
             except Exception:
                 log.exception("call.not_summed_up", call_sid=call_sid)
 
-    async def _ask(self, profile: BusinessProfile, wanted: Summary, heard: Sequence[HeardLine]) -> Note:
+    async def _ask(self, profile: BusinessProfile, wanted: Summary, heard: Sequence[HeardLine]) -> CallSummary:
         """Asks until there is a usable note."""
         complaint = ""
         for attempt in range(1, ATTEMPTS + 1):
@@ -168,7 +162,7 @@ def parameters(wanted: Summary) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def note_of(arguments: dict[str, Any], wanted: Summary) -> Note:
+def note_of(arguments: dict[str, Any], wanted: Summary) -> CallSummary:
     """The note in the function's arguments.
 
     Raises:
@@ -178,7 +172,7 @@ def note_of(arguments: dict[str, Any], wanted: Summary) -> Note:
     if not isinstance(summary, str) or not summary.strip():
         raise NoNote("summary is missing")
     if not wanted.schema:
-        return Note(" ".join(summary.split())[:MAX_SUMMARY], None)
+        return CallSummary(summary=" ".join(summary.split())[:MAX_SUMMARY])
     try:
         problem = best_match(Draft202012Validator(wanted.schema).iter_errors(outcome))
     except (SchemaError, RecursionError):
@@ -186,7 +180,8 @@ def note_of(arguments: dict[str, Any], wanted: Summary) -> Note:
     if isinstance(problem, ValidationError):
         where = ".".join(map(str, problem.absolute_path)) or "it"
         raise NoNote(f"outcome does not fit its schema: {where} must satisfy {problem.validator!r}")
-    return Note(" ".join(summary.split())[:MAX_SUMMARY], outcome if isinstance(outcome, dict) else {"value": outcome})
+    answers = outcome if isinstance(outcome, dict) else {"value": outcome}
+    return CallSummary(summary=" ".join(summary.split())[:MAX_SUMMARY], outcome=answers)
 
 
 def _take(frame: bytes, answer: asyncio.Future[dict[str, Any]]) -> None:

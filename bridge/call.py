@@ -230,7 +230,7 @@ class CallSession:
             return
         if self._core.phase is Phase.ENDED:
             self._over.set()
-        elif self._core.wake_at_ms != self._armed_for_ms:
+        elif self._core.wake_at_ms != self._armed_for_ms and not self._over.is_set():
             self._arm(self._core.wake_at_ms)
 
     # --- time --------------------------------------------------------------------------------------------------------------

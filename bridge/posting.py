@@ -26,7 +26,6 @@ AT_ONCE = 16
 """Posts under way in one process."""
 POLL_S = 5.0
 """How often the outbox is looked at for what other processes left."""
-_BUSY_S = 0.25  # a business has as many posts under way as it may have, some of them elsewhere
 _LEAVE_WITHIN_S = 3.0
 
 log = structlog.get_logger()
@@ -59,8 +58,9 @@ class Poster:
         while True:
             pause_s = POLL_S
             try:
-                if not await self.start_due():
-                    pause_s = await self._pause_s()
+                now = self._now()
+                if not await self.start_due(now):
+                    pause_s = await self._pause_s(now)
             except StoreError as error:
                 log.warning("outbox.unavailable", why=str(error))
             except Exception:
@@ -70,9 +70,9 @@ class Poster:
                     await self._outbox.filled.wait()
             self._outbox.filled.clear()
 
-    async def start_due(self) -> int:
+    async def start_due(self, now: datetime) -> int:
         """Takes what is due and begins to post it, at most :data:`AT_ONCE` at a time. Returns how many."""
-        taken = await self._outbox.take(self._owner, self._now(), AT_ONCE - len(self._under_way))
+        taken = await self._outbox.take(self._owner, now, AT_ONCE - len(self._under_way))
         for posting in taken:
             task = asyncio.create_task(self._post(posting), name=f"post-{posting.key}")
             self._under_way.add(task)
@@ -103,10 +103,10 @@ class Poster:
             log.error("outbox.failed", exc_info=task.exception())
         self._outbox.filled.set()  # the call's next event may go
 
-    async def _pause_s(self) -> float:
-        """Until something is due that nobody is posting."""
-        due = await self._outbox.next_due()
-        return POLL_S if due is None else min(max((due - self._now()).total_seconds(), _BUSY_S), POLL_S)
+    async def _pause_s(self, now: datetime) -> float:
+        """Until something is due. What waits for a post that is under way here is not waited for: it is told of when it is over."""
+        due = await self._outbox.next_due(now)
+        return POLL_S if due is None else min((due - now).total_seconds(), POLL_S)
 
     async def _post(self, posting: Posting) -> None:
         try:

@@ -98,6 +98,15 @@ class BargeIn(Table, frozen=True, kw_only=True):
     """Quiet without words after a cut for which the AI waits before it goes on; 0: it never does."""
 
 
+class Outbound(Table, frozen=True, kw_only=True):
+    """Calls the business places itself (``frontdesk call``). ``{name}`` stands for the business's name."""
+
+    greeting: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    """The first thing the person hears who is called; ``[greeting] text`` when left out."""
+    machine_message: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    """What is left on a machine that answers."""
+
+
 class Closing(Table, frozen=True, kw_only=True):
     """How a call is ended politely."""
 
@@ -252,6 +261,7 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     turns: Turns = Turns()
     barge_in: BargeIn = BargeIn()
     closing: Closing = Closing()
+    outbound: Outbound = Outbound()
     limits: Limits = Limits()
     escalation: Escalation | None = None
     fallback: Fallback = Fallback()
@@ -276,6 +286,18 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     def closed_text(self) -> str | None:
         """The greeting outside the opening hours, if there is one of its own."""
         return self.greeting.closed_text.replace("{name}", self.name) if self.greeting.closed_text is not None else None
+
+    @property
+    def outbound_greeting_text(self) -> str:
+        """The greeting of a call the business has placed, as it is to be spoken."""
+        own = self.outbound.greeting
+        return self.greeting_text if own is None else own.replace("{name}", self.name)
+
+    @property
+    def machine_message(self) -> str | None:
+        """What is left on a machine that answers, if the business has something to say there."""
+        own = self.outbound.machine_message
+        return own.replace("{name}", self.name) if own is not None else None
 
     @property
     def closing_text(self) -> str:

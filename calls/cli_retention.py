@@ -96,6 +96,11 @@ def erase_command(*, caller: str, dry_run: bool, yes: bool, as_json: bool, store
         raise CommandError(f"{calls} still going on; run this again once they are over")
 
 
+def is_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
 def _kept(store: "CallStore") -> "Kept":
     from calls.retention import Kept  # noqa: PLC0415
     from calls.store import appointments_of, retention_of  # noqa: PLC0415
@@ -119,7 +124,7 @@ def _goes_ahead(found: "Forgotten", what: str, *, dry_run: bool, yes: bool) -> b
         return False
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not is_terminal():
         raise click.UsageError("This deletes for good. Give --yes to say so, or --dry-run to look first.")
     question = f"Delete {what} for good: {_in_words(found)}?"
     click.confirm(question, abort=True, err=True)

@@ -19,13 +19,14 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     """The fields of one event kind; the kind itself is the struct's tag."""
 
 
-class CallStarted(EventBody, frozen=True, kw_only=True, tag="call.started"):
-    """A call reached the voice webhook."""
+class CallStarted(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="call.started"):
+    """A call reached the voice webhook. ``from``: the person on the line; ``to``: the business's address; whoever rang whom."""
 
     business_id: str
     from_: str = msgspec.field(name="from")
     to: str
     channel: Literal["pstn", "whatsapp", "sip", "client"]
+    direction: Literal["inbound", "outbound"] = "inbound"
 
 
 class ModelConnected(EventBody, frozen=True, kw_only=True, tag="model.connected"):
@@ -196,8 +197,16 @@ class ErrorHappened(EventBody, frozen=True, kw_only=True, tag="error"):
     message: str
 
 
+class CallSummary(EventBody, frozen=True, kw_only=True, omit_defaults=True, tag="call.summary"):
+    """What the call was about, as the model wrote it down once a stream was over. It may come after ``call.ended``."""
+
+    summary: str
+    outcome: dict[str, Any] | None = None
+    """The business's own questions, answered."""
+
+
 class CallEnded(EventBody, frozen=True, kw_only=True, tag="call.ended"):
-    """The last event of a call."""
+    """The call is over. Nothing comes after it but ``call.summary``."""
 
     reason: str
     duration_ms: int
@@ -233,6 +242,7 @@ AnyEvent = (
     | ModelResumed
     | CallResumed
     | ErrorHappened
+    | CallSummary
     | CallEnded
 )
 

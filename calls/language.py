@@ -18,6 +18,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Spoken when the model is lost and the call goes to the fallback."""
     closing: str
     """Said to a caller who has said goodbye."""
+    one_moment: str
+    """Said while something takes longer than a moment."""
     still_there: str
     """Asked when the caller has been silent for a while."""
     nobody_there: str
@@ -49,6 +51,7 @@ ENGLISH = Phrases(
     greeting="Hello, this is {name}, how can I help you?",
     apology="I'm sorry, we are having a technical problem. One moment, please.",
     closing="Thank you for calling, goodbye.",
+    one_moment="One moment, please.",
     still_there="Are you still there?",
     nobody_there="I can't hear you, so I'm ending the call. Please call again. Goodbye.",
     goodbye="Thank you for calling. I have to end our call now. Goodbye.",
@@ -73,6 +76,7 @@ PHRASES: dict[str, Phrases] = {
         greeting="שלום, הגעתם אל {name}, איך אפשר לעזור?",
         apology="סליחה, יש לנו תקלה טכנית. רגע אחד, בבקשה.",
         closing="תודה שהתקשרתם, להתראות.",
+        one_moment="רגע אחד, בבקשה.",
         still_there="אתם עדיין על הקו?",
         nobody_there="אני לא שומעת אתכם, אז אסיים את השיחה. אנא התקשרו שוב. להתראות.",
         goodbye="תודה שהתקשרתם. אנחנו נאלצים לסיים את השיחה כעת. להתראות.",
@@ -93,6 +97,7 @@ PHRASES: dict[str, Phrases] = {
         greeting="Hola, le atiende {name}, ¿en qué puedo ayudarle?",
         apology="Lo siento, tenemos un problema técnico. Un momento, por favor.",
         closing="Gracias por llamar, adiós.",
+        one_moment="Un momento, por favor.",
         still_there="¿Sigue usted ahí?",
         nobody_there="No le oigo, así que voy a colgar. Por favor, llame de nuevo. Adiós.",
         goodbye="Gracias por llamar. Tengo que terminar la llamada ahora. Adiós.",
@@ -113,6 +118,7 @@ PHRASES: dict[str, Phrases] = {
         greeting="Bonjour, vous êtes chez {name}, comment puis-je vous aider ?",
         apology="Je suis désolé, nous avons un problème technique. Un instant, s'il vous plaît.",
         closing="Merci de votre appel, au revoir.",
+        one_moment="Un instant, s'il vous plaît.",
         still_there="Vous êtes toujours là ?",
         nobody_there="Je ne vous entends pas, je vais donc raccrocher. Rappelez-nous. Au revoir.",
         goodbye="Merci de votre appel. Je dois y mettre fin maintenant. Au revoir.",
@@ -134,6 +140,7 @@ PHRASES: dict[str, Phrases] = {
         greeting="مرحبا، معكم {name}، كيف يمكنني مساعدتكم؟",
         apology="عذرا، لدينا مشكلة فنية. لحظة من فضلكم.",
         closing="شكرا لاتصالكم، مع السلامة.",
+        one_moment="لحظة من فضلكم.",
         still_there="هل ما زلتم على الخط؟",
         nobody_there="لا أسمعكم، لذلك سأنهي المكالمة. يرجى الاتصال مرة أخرى. مع السلامة.",
         goodbye="شكرا لاتصالكم. علي إنهاء المكالمة الآن. مع السلامة.",
@@ -154,6 +161,7 @@ PHRASES: dict[str, Phrases] = {
         greeting="Здравствуйте, это {name}, чем могу помочь?",
         apology="Извините, у нас технические неполадки. Одну минуту, пожалуйста.",
         closing="Спасибо за звонок, до свидания.",
+        one_moment="Одну минуту, пожалуйста.",
         still_there="Вы ещё на линии?",
         nobody_there="Я вас не слышу и завершаю звонок. Пожалуйста, перезвоните. До свидания.",
         goodbye="Спасибо за звонок. Мне нужно завершить разговор. До свидания.",

@@ -8,6 +8,7 @@ from calls import events
 from calls.address import Channel
 from calls.events import CallEvent, Usage
 from calls.ids import BusinessId, CallSid
+from calls.outbound import Direction
 
 Phase = Literal["connecting", "greeting", "conversing", "closing", "ended"]
 
@@ -47,7 +48,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     call_sid: CallSid
     business_id: BusinessId
     from_: str = msgspec.field(name="from")
+    """The person on the line, be it that they called or that they were called."""
     to: str
+    """The business's address."""
     channel: Channel
     phase: Phase = "connecting"
     started_at: str
@@ -60,6 +63,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     muted: bool = False
 
+    direction: Direction = "inbound"
+    """``outbound``: the business has called."""
     accepted_at: str | None = None
     """When a bridge accepted the stream's token for the first time."""
     released_at: str | None = None
@@ -100,6 +105,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
                 changes["phase"] = "closing"
             case events.OperatorCommand(action="mute" | "unmute" as action):
                 changes["muted"] = action == "mute"
+            case events.CallSummary(summary=summary, outcome=outcome):
+                changes |= {"summary": summary, "outcome": outcome}
             case events.CallEnded() as ended:
                 changes |= {
                     "phase": "ended",

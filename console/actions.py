@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from console.app import ConsoleApp
 
 
+ERROR_SHOWN = 300
+"""Characters of a refusal that a toast shows."""
+
+
 @dataclass(frozen=True)
 class PinnedCall:
     """The call an action is about, as it was when its key was pressed."""
@@ -160,7 +164,7 @@ async def _send(desk: "ConsoleApp", pinned: PinnedCall, action: str, text: str |
     if result.ok:
         desk.notify(DEEDS[action].done, title=pinned.names(), markup=False)
     else:
-        why = drawable(result.error) or "The bridge said no."
+        why = drawable(result.error[:ERROR_SHOWN]) or "The bridge said no."
         verb = wording.action(action)
         title = f"{verb[:1].upper()}{verb[1:]}: {pinned.names()}"
         desk.notify(why, title=title, severity="error", markup=False, timeout=10)

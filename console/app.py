@@ -5,7 +5,6 @@ since, so that twenty calls or two hundred cost the same few paints.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -16,6 +15,7 @@ from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.screen import ModalScreen, Screen
 
+from calls.cli_output import narrate
 from calls.exit_codes import ExitCode
 from console import keys
 from console.board import Board
@@ -244,7 +244,7 @@ def run_console(endpoint: Endpoint, *, read_only: bool) -> ExitCode:
     """Runs the console until the operator leaves it. The caller has made sure that there is a terminal."""
     app = asyncio.run(_run(endpoint, read_only=read_only))
     if app.refused:
-        sys.stderr.write(f"frontdesk: error: {app.refused}\n")
+        narrate(f"frontdesk: error: {app.refused}")
     return app.return_value if app.return_value is not None else ExitCode(app.return_code or 0)
 
 

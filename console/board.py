@@ -205,7 +205,7 @@ class Board:
                 row.errors += 1
                 figures.errors.add(event.at, now)
                 where, message = event.text("where") or "model", event.text("message") or event.text("reason")
-                self.errors.append(RecentError(event.at, event.call_sid, where, message))
+                self.errors.append(RecentError(event.at, event.call_sid, _name(where), message[:LAST_LINE_KEPT]))
 
     def _take_partial(self, partial: Partial) -> None:
         row = self.rows.get(partial.call_sid)

@@ -103,7 +103,8 @@ def console_command(*, url: str, token: str, read_only: bool, plain: bool, as_js
 
 
 def _has_screen() -> bool:
-    return sys.stdout.isatty() and sys.stdin.isatty()
+    # Textual draws on stderr.
+    return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 @click.command("listen")

@@ -24,11 +24,8 @@ class Column(NamedTuple):
 
 
 def _started(row: CallRow) -> str:
-    """Local time; a year no calendar of this machine has is given as it came."""
-    try:
-        return row.started_at.astimezone().strftime("%m-%d %H:%M")
-    except (OverflowError, ValueError, OSError):
-        return row.started_at.strftime("%m-%d %H:%M")
+    """In local time."""
+    return row.started_at.astimezone().strftime("%m-%d %H:%M")
 
 
 def _length_s(row: CallRow) -> float:

@@ -65,6 +65,7 @@ class Story:
         self._chars = 0
         self._told_phase = ""
         self._event_phase = "connecting"
+        self._phase_seq = self._mute_seq = 0
         self._sayings: dict[str, Saying] = {}
 
     @property
@@ -122,9 +123,10 @@ class Story:
         kept = _slim(event)
         if not self._events or event.seq > self._events[-1].seq:
             self._events.append(kept)
-            self._follow(kept)
+            self._told_phase = "" if kept.kind in _PHASES else self._told_phase
         else:
             insort(self._events, kept, key=lambda other: other.seq)
+        self._follow(kept)
         self._seqs.add(event.seq)
         self._chars += _size(kept)
         self.barge_ins += event.kind == "barge_in.cut"
@@ -134,11 +136,11 @@ class Story:
             self._trim()
 
     def _follow(self, event: Event) -> None:
-        """The newest event decides the phase; what a bridge told of it before is older."""
-        if event.kind in _PHASES:
-            self._event_phase, self._told_phase = _PHASES[event.kind], ""
-        elif event.kind == "operator.command" and event.text("action") in ("mute", "unmute"):
-            self.muted = event.text("action") == "mute"
+        """The newest event of its sort decides, in whatever order they come."""
+        if event.kind in _PHASES and event.seq > self._phase_seq:
+            self._event_phase, self._phase_seq = _PHASES[event.kind], event.seq
+        elif event.kind == "operator.command" and event.text("action") in ("mute", "unmute") and event.seq > self._mute_seq:
+            self.muted, self._mute_seq = event.text("action") == "mute", event.seq
 
     def _take_partial(self, partial: Partial) -> None:
         known = self._sayings.get(partial.item_id)

@@ -156,7 +156,8 @@ def _being_said(partial: Partial, *, over: bool) -> Line:
         return Line(
             voice="caller", state="heard" if over else "being said", words=partial.text, mark="" if over else "speaking …"
         )
-    words, rest = partial.text[: partial.heard_chars].strip(), partial.text[partial.heard_chars :].strip()
+    border = _word_border(partial.text, partial.heard_chars)
+    words, rest = partial.text[:border].strip(), partial.text[border:].strip()
     if not over:
         return Line(
             voice="agent", state="being said", words=words, unheard=rest, mark="▸ being said" if words else "▸ about to say"
@@ -164,6 +165,13 @@ def _being_said(partial: Partial, *, over: bool) -> Line:
     if not words:
         return Line(voice="agent", state="never heard", words="", unheard=rest, mark="never heard")
     return Line(voice="agent", state="cut" if rest else "heard", words=words, unheard=rest, mark="⟂ cut" if rest else "")
+
+
+def _word_border(text: str, heard_chars: int) -> int:
+    """``heard_chars``, or the beginning of the word it lies in: half a word is hard to read. A first word is split all the same."""
+    if heard_chars >= len(text) or text[heard_chars] == " ":
+        return heard_chars
+    return text.rfind(" ", 0, heard_chars) + 1 or heard_chars
 
 
 def _note(event: Event, at_ms: float) -> Line:

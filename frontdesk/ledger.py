@@ -34,9 +34,12 @@ class MemoryLedger:
             from_=call.from_,
             to=call.to,
             channel=call.channel,
+            direction=call.direction,
             started_at=events.timestamp(at),
         )
-        body = events.CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
+        body = events.CallStarted(
+            business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel, direction=call.direction
+        )
         event = self.record(call.call_sid, body, at)
         return OpenedCall(record=self._records[call.call_sid], token=token, event=event)
 

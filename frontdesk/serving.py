@@ -126,7 +126,7 @@ async def deployed(
         await endings.sweep()
         await stack.enter_async_context(housekeeping(Kept(retention_of(store), appointments_of(store)), directory))
         await stack.enter_async_context(posting(outbox_of(store), directory, settings.bridge.owner))
-        after_call = AfterCall(store, directory.get, settings.bridge.model)
+        after_call = AfterCall(store, settings.bridge.model, announce=bus.publish)
         stack.push_async_callback(after_call.close)
         bridge = Bridge(
             Services(

@@ -5,20 +5,26 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import click
 import msgspec
 import pytest
 from msgspec import inspect as shapes
 from prometheus_client.metrics_core import Metric
+from quart import Quart
 
-from bridge.conversation.tools import BUILT_IN
 from bridge.metrics import BridgeMetrics
+from bridge.operator.desk import OperatorDesk
+from bridge.operator.messages import summary
+from bridge.operator.routes import operator_blueprint
 from calls import events
 from calls.business import BuiltinTool, BusinessProfile
 from calls.business_files import check_file
 from calls.exit_codes import ExitCode
+from calls.ids import BusinessId, CallSid
+from calls.operator import Action
+from calls.record import CallRecord
 from frontdesk.cli import frontdesk
 from frontdesk.settings import read_settings
 from webhooks.routes import ROUTES
@@ -233,10 +239,10 @@ def test_a_key_that_is_not_acted_on_is_marked_at_its_place_too(key: str) -> None
     assert "†" in described_keys(table)[name][0]
 
 
-def test_the_built_in_tools_this_version_lacks_are_marked() -> None:
+def test_every_built_in_tool_is_described() -> None:
     described = rows(sections("business-file.md")["Built-in tools"])
     assert described.keys() == set(get_args(BuiltinTool))
-    assert {name for name, cells in described.items() if "†" not in cells[0]} == set(BUILT_IN)
+    assert {name for name, cells in described.items() if "†" in cells[0] or not cells[1]} == set()
 
 
 def toml_examples() -> Iterator[tuple[str, str]]:
@@ -297,7 +303,31 @@ def test_every_metric_is_described_and_no_other() -> None:
     assert rows(sections("http.md")["Metrics"]).keys() == {name_of(metric) for metric in figures.registry.collect()}
 
 
-LABELS = {"frontdesk_streams_refused_total": ["reason"], "frontdesk_events_total": ["kind"]}
+LABELS = {
+    "frontdesk_streams_refused_total": ["reason"],
+    "frontdesk_events_total": ["kind"],
+    "frontdesk_operator_commands_total": ["action", "result"],
+}
+
+
+def test_every_path_of_the_operator_api_is_described() -> None:
+    app = Quart("operators")
+    app.register_blueprint(operator_blueprint(cast(OperatorDesk, None)))
+    served = {rule.rule.replace("<", "{").replace(">", "}"): rule.methods or set() for rule in app.url_map.iter_rules()}
+    paths = {f"{'POST' if 'POST' in methods else 'GET'} {path}" for path, methods in served.items() if "static" not in path}
+    described = {path for path in rows(sections("operator-api.md")["Paths"], "path") if not path.startswith("CALL")}
+    assert described == paths | {"WS /operator"}
+
+
+def test_every_action_of_an_operator_is_described_and_no_other() -> None:
+    assert rows(sections("operator-api.md")["Commands"], "action").keys() == set(get_args(Action))
+
+
+def test_every_field_of_a_call_is_described_in_order() -> None:
+    record = CallRecord(
+        call_sid=CallSid("CA1"), business_id=BusinessId("a"), from_="b", to="c", channel="pstn", started_at="2026-01-01T00:00:00Z"
+    )
+    assert list(rows(sections("operator-api.md")["CALL"])) == list(summary(record, ended=True))
 
 
 def test_every_dependency_has_its_reason() -> None:

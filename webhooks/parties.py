@@ -9,7 +9,7 @@ from calls.business import BusinessProfile
 from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord
 from webhooks.context import Businesses, Context
-from webhooks.event import Event, address, call_sid
+from webhooks.event import Event, address, call_sid, text
 
 _PORT = re.compile(r":\d+$")
 
@@ -29,16 +29,22 @@ class Caller:
         return not (self.channel == "whatsapp" and channel_of(to) == "pstn")
 
 
+def is_placed(event: Event) -> bool:
+    """Whether the business has placed the call itself, over REST."""
+    return text(event, "Direction").lower() == "outbound-api"
+
+
 def called_address(event: Event) -> str:
-    """The address that was dialled."""
-    return address(event, "To", "Called")
+    """The business's address: the one that was dialled, or on a call it has placed the one that calls."""
+    return address(event, "From", "Caller") if is_placed(event) else address(event, "To", "Called")
 
 
 def caller_of(event: Event, record: CallRecord | None = None) -> Caller:
-    """Who calls, from the call's record where there is one."""
+    """Who calls, from the call's record where there is one; on a call the business has placed: who is called."""
     if record is not None:
         return Caller(record.from_, record.channel, record.call_sid)
-    caller = address(event, "From", "Caller") or "anonymous"
+    names = ("To", "Called") if is_placed(event) else ("From", "Caller")
+    caller = address(event, *names) or "anonymous"
     channel = channel_of(caller)
     if channel == "pstn" and channel_of(called_address(event)) == "whatsapp":
         channel = "whatsapp"
@@ -55,8 +61,9 @@ def business_of(context: Context, event: Event, record: CallRecord | None = None
 
 
 def find_business(businesses: Businesses, event: Event) -> BusinessProfile | None:
-    """The business that the dialled address reaches, in any of the forms Twilio may give it."""
-    dialled = dict.fromkeys((address(event, "To"), address(event, "Called")))
+    """The business that the dialled address reaches, or that has placed the call, in any of the forms Twilio may give its address."""
+    names = ("From", "Caller") if is_placed(event) else ("To", "Called")
+    dialled = dict.fromkeys(address(event, name) for name in names)
     found = (businesses.find(form) for to in dialled if to for form in _forms_of(to))
     return next((profile for profile in found if profile is not None), None)
 

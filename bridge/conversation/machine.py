@@ -356,7 +356,8 @@ class Conversation:
         if self._model.connected is not None:
             self.outbox.record(self._model.connected)
         self.transcript.hide(model_messages.GREETING_ITEM_ID)
-        self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile)))
+        has_called = self.record is not None and self.record.direction == "outbound"
+        self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile), has_called=has_called))
         if self._resumed is None:
             self.outbox.model(model_messages.greeting_request(self._greeting_text(self.profile)))
         else:
@@ -369,6 +370,8 @@ class Conversation:
         self.ear.open()
 
     def _greeting_text(self, profile: BusinessProfile) -> str:
+        if self.record is not None and self.record.direction == "outbound":
+            return profile.outbound_greeting_text
         accepted_at = self.record.accepted_at if self.record is not None else None
         return greeting_at(profile, parse_timestamp(accepted_at)) if accepted_at is not None else profile.greeting_text
 

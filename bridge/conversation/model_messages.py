@@ -19,8 +19,8 @@ def encode(event: dict[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
-def session_update(profile: BusinessProfile, tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """``session.update``: the whole configuration, once, before anything else.
+def session_update(profile: BusinessProfile, tools: list[dict[str, Any]], *, has_called: bool = False) -> dict[str, Any]:
+    """``session.update``: the whole configuration, once, before anything else. ``has_called``: the business has placed the call.
 
     The bridge decides when the model speaks and when it is cut, so ``create_response`` and ``interrupt_response`` are false for
     the whole call and the session never has to be changed in the middle of it.
@@ -31,7 +31,7 @@ def session_update(profile: BusinessProfile, tools: list[dict[str, Any]]) -> dic
         "session": {
             "type": "realtime",
             "output_modalities": ["audio"],
-            "instructions": persona_of(profile),
+            "instructions": persona_of(profile, has_called=has_called),
             "audio": {"input": _audio_input(profile), "output": _audio_output(profile)},
             "tools": tools,
             "tool_choice": "auto",

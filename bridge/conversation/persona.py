@@ -13,11 +13,17 @@ Speak {language} unless the caller clearly speaks another language; a foreign wo
 You represent the business below and nothing else. Do not make up prices, times or promises. If you cannot help, say so plainly.
 """
 
+HAS_CALLED = """\
+You have placed this call on behalf of the business: the person on the line, spoken of here as the caller, did not call you. If they
+do not want to talk now, thank them and end the call.
+"""
+
 _LANGUAGE_NAMES = {"en": "English", "he": "Hebrew", "es": "Spanish", "fr": "French", "ar": "Arabic", "ru": "Russian"}
 
 
-def persona_of(profile: BusinessProfile) -> str:
-    """The session instructions of a business."""
+def persona_of(profile: BusinessProfile, *, has_called: bool = False) -> str:
+    """The session instructions of a business, for a call that came in or one it has placed."""
     own = profile.instructions.replace("{name}", profile.name).replace("{hours}", hours_in_words(profile))
     language = _LANGUAGE_NAMES.get(profile.language, f"the language with the ISO-639-1 code {profile.language!r}")
-    return f"{PREAMBLE.replace('{language}', language)}\n{own.strip()}\n"
+    preamble = PREAMBLE.replace("{language}", language) + (HAS_CALLED if has_called else "")
+    return f"{preamble}\n{own.strip()}\n"

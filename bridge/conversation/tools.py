@@ -18,6 +18,7 @@ from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import RunTool
 from calls import events
 from calls.business import BusinessProfile, HttpTool
+from calls.language import phrases_of
 from calls.record import CallRecord
 
 MAX_ARGUMENTS = 16_000
@@ -188,8 +189,9 @@ class Tools:
         tool = self._http.get(call.name)
         time_ms = tool.timeout_s * 1000 if tool is not None else SHELL_MS.get(call.name, CLOCK_MS)
         call.give_up_at_ms = self._outbox.now_ms + time_ms + GRACE_MS
-        if tool is not None and tool.filler:
-            call.filler, call.filler_at_ms = tool.filler, self._outbox.now_ms + SLOW_MS
+        own = tool.filler if tool is not None else None
+        language = self._profile.language if self._profile is not None else "en"
+        call.filler, call.filler_at_ms = own or phrases_of(language).one_moment, self._outbox.now_ms + SLOW_MS
         self._outbox.add(RunTool(call.call_id, call.name, arguments))
 
     def _create_lead(self, call: Call, arguments: dict[str, Any], profile: BusinessProfile) -> str | None:

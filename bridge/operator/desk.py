@@ -29,7 +29,7 @@ LEFT_WITHIN_S = 6.0
 
 CLOSED = "The operator API is closed; set OPERATOR_TOKENS to open it."
 WHO_ARE_YOU = "A token of OPERATOR_TOKENS is needed, as Authorization: Bearer TOKEN."
-WRONG_TOKEN = "The token is none of those in this bridge's OPERATOR_TOKENS."
+NOBODYS = "The token is none of those in this bridge's OPERATOR_TOKENS."
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class OperatorDesk:
         keys = self._services.settings.operators
         if not keys:
             return CLOSED
-        return holder_of(keys, authorization) or (WRONG_TOKEN if authorization else WHO_ARE_YOU)
+        return holder_of(keys, authorization) or (NOBODYS if authorization else WHO_ARE_YOU)
 
     @property
     def is_full(self) -> bool:

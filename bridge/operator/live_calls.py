@@ -69,6 +69,7 @@ def _opened(event: CallEvent, body: CallStarted) -> CallRecord:
         from_=body.from_,
         to=body.to,
         channel=body.channel,
+        direction=body.direction,
         started_at=timestamp(event.at),
         last_seq=event.seq,
     )

@@ -7,14 +7,15 @@ last seq.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from calls.address import Channel
 from calls.admission import Admission
-from calls.events import AnyEvent, CallEvent, Usage
+from calls.events import AnyEvent, CallEvent, CallSummary, Usage
 from calls.ids import BusinessId, CallSid
+from calls.outbound import Direction
 from calls.record import CallRecord, Disposition, Message
 from calls.stream_token import StreamToken
 
@@ -44,8 +45,11 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     call_sid: CallSid
     business_id: BusinessId
     from_: str
+    """The person on the line, whoever called whom."""
     to: str
+    """The business's address."""
     channel: Channel
+    direction: Direction = "inbound"
     admission: Admission | None = None
     """On what terms it reaches the AI; without any, it does."""
 
@@ -121,8 +125,9 @@ class CallStore(Protocol):
     async def note_message(self, call_sid: CallSid, message: Message) -> None:
         """Puts a message the caller left on the record, or what became of it since. Nothing for an unknown call."""
 
-    async def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
-        """Puts on the record what the call was about, ended or not. Nothing for an unknown call."""
+    async def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
+        """Appends ``call.summary``, to a call that has ended, too. ``None`` if the call is unknown or a bridge owns it: then that
+        bridge alone appends, and the end of its stream brings another summary."""
 
     async def get_call(self, call_sid: CallSid) -> CallRecord | None:
         """One record."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from calls.events import AnyEvent, CallEvent, Usage
+from calls.events import AnyEvent, CallEvent, CallSummary, Usage
 from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord, Disposition, Message
 from calls.store.base import CallStore, NewCall, OpenedCall, StoreUnavailable
@@ -71,9 +71,9 @@ class BlockingStore:
         """See :meth:`calls.store.base.CallStore.note_message`."""
         self._wait(self._store.note_message(call_sid, message))
 
-    def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
-        """See :meth:`calls.store.base.CallStore.note_outcome`."""
-        self._wait(self._store.note_outcome(call_sid, summary, outcome))
+    def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
+        """See :meth:`calls.store.base.CallStore.note_summary`."""
+        return self._wait(self._store.note_summary(call_sid, summary, at))
 
     def get_call(self, call_sid: CallSid) -> CallRecord | None:
         """See :meth:`calls.store.base.CallStore.get_call`."""

@@ -48,8 +48,8 @@ class Outbox(Protocol):
     async def take(self, owner: str, now: datetime, limit: int) -> list[Posting]:
         """Hands out rows that are due, each to one owner at a time."""
 
-    async def next_due(self) -> datetime | None:
-        """The earliest moment at which there may be something to take."""
+    async def next_due(self, now: datetime) -> datetime | None:
+        """The earliest moment after ``now`` at which there may be something more to take."""
 
     async def posted(self, posting: Posting) -> None:
         """The business has it: the row goes."""

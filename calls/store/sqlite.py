@@ -16,7 +16,18 @@ from typing import Any, Literal
 import aiosqlite
 import msgspec
 
-from calls.events import AnyEvent, CallEnded, CallEvent, CallStarted, Usage, decode_body, encode_body, parse_timestamp, timestamp
+from calls.events import (
+    AnyEvent,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    Usage,
+    decode_body,
+    encode_body,
+    parse_timestamp,
+    timestamp,
+)
 from calls.ids import BusinessId, CallSid
 from calls.outbox import Wants, nobody_wants
 from calls.record import CallRecord, Disposition, Message
@@ -321,13 +332,13 @@ class SqliteStore:
                 row.record = row.record.with_message(message)
                 await _save(db, row)
 
-    async def note_outcome(self, call_sid: CallSid, summary: str | None, outcome: dict[str, Any] | None) -> None:
-        """See :meth:`calls.store.base.CallStore.note_outcome`."""
+    async def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
+        """See :meth:`calls.store.base.CallStore.note_summary`."""
         async with self.transaction() as db:
             row = await _row(db, call_sid)
-            if row is not None:
-                row.record = _changed(row.record, summary=summary, outcome=outcome)
-                await _save(db, row)
+            if row is None or row.record.owner is not None:
+                return None
+            return await self._append_one(db, row, summary, at)
 
     # Methods of CallStore that read
 
@@ -402,7 +413,9 @@ class SqliteStore:
         row = _new_row(call, at)
         if call.admission is not None and (refusal := await refusal_of(db, call.admission, call.business_id, at)) is not None:
             row.record = _changed(row.record, disposition=call.admission.refused(refusal))
-        started = CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
+        started = CallStarted(
+            business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel, direction=call.direction
+        )
         event = await self._append_one(db, row, started, at)
         return OpenedCall(record=row.record, token=row.token, event=event)
 
@@ -458,6 +471,7 @@ def _new_row(call: NewCall, at: datetime) -> _Row:
         from_=call.from_,
         to=call.to,
         channel=call.channel,
+        direction=call.direction,
         started_at=timestamp(at),
     )
     return _Row(record, attempt=1, issued_at_s=int(at.timestamp()), used=None)

@@ -39,24 +39,36 @@ SCHEMA: tuple[str, ...] = (
         FOREIGN KEY (call_sid, seq) REFERENCES events (call_sid, seq) ON DELETE CASCADE
     ) WITHOUT ROWID""",
     "CREATE INDEX outbox_by_due ON outbox (dead, due_ms)",
+    "CREATE INDEX outbox_leased ON outbox (leased_until_ms) WHERE leased_until_ms > 0",
 )
 """Its tables."""
 
-_HEADS = "SELECT call_sid, min(seq) AS seq FROM outbox WHERE NOT dead GROUP BY call_sid"
-
-# Rows that are handed out take their places first; of a business only as many as there are places are handed out.
+# A row waits for the earlier ones of its call. Rows that are handed out take their places first; of a business only as many as there are
+# places are handed out.
 _DUE = f"""
-WITH heads AS ({_HEADS}), placed AS (
-    SELECT o.*, row_number() OVER (PARTITION BY business_id ORDER BY leased_until_ms > :now DESC, due_ms, call_sid) AS place
-    FROM heads JOIN outbox o USING (call_sid, seq)
+WITH due AS (
+    SELECT o.*, row_number() OVER (PARTITION BY business_id ORDER BY leased_until_ms > ?1 DESC, due_ms, call_sid) AS place
+    FROM outbox o
+    WHERE dead = 0 AND due_ms <= ?1
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.call_sid = o.call_sid AND e.seq < o.seq AND e.dead = 0)
 )
-SELECT p.call_sid, p.seq, p.business_id, p.kind, p.attempts, p.give_up_ms, e.at, e.body, c.record
-FROM placed p JOIN events e USING (call_sid, seq) JOIN calls c USING (call_sid)
-WHERE place <= {AT_ONCE} AND p.leased_until_ms <= :now AND p.due_ms <= :now
-ORDER BY p.due_ms, p.call_sid LIMIT :limit
-"""  # noqa: S608  (constants)
+SELECT d.call_sid, d.seq, d.business_id, d.kind, d.attempts, d.give_up_ms, e.at, e.body, c.record
+FROM due d JOIN events e USING (call_sid, seq) JOIN calls c USING (call_sid)
+WHERE place <= {AT_ONCE} AND d.leased_until_ms <= ?1
+ORDER BY d.due_ms, d.call_sid LIMIT ?2
+"""  # noqa: S608  (a constant)
 
-_NEXT = f"SELECT min(max(due_ms, leased_until_ms)) FROM ({_HEADS}) JOIN outbox USING (call_sid, seq)"  # noqa: S608
+_LEASE = """
+UPDATE outbox SET leased_by = ?, leased_until_ms = ?
+WHERE call_sid = ? AND seq = ? AND dead = 0 AND due_ms <= ? AND leased_until_ms <= ?
+"""
+
+_NEXT = """
+SELECT min(at_ms) FROM (
+    SELECT min(due_ms) AS at_ms FROM outbox WHERE dead = 0 AND due_ms > ?1
+    UNION ALL SELECT min(leased_until_ms) FROM outbox WHERE leased_until_ms > ?1 AND leased_until_ms > 0
+)
+"""
 
 _LIST = """
 SELECT call_sid, seq, business_id, outbox.kind, dead, attempts, due_ms, give_up_ms, last_error
@@ -72,6 +84,8 @@ UPDATE outbox SET dead = 0, attempts = 0, due_ms = :now, give_up_ms = :give_up, 
 WHERE {}
 """
 
+_LOOKS = 5
+
 _record_decoder = msgspec.json.Decoder(CallRecord)
 
 
@@ -84,21 +98,28 @@ class SqliteOutbox:
 
     async def take(self, owner: str, now: datetime, limit: int) -> list[Posting]:
         """See :meth:`calls.store.outbox.Outbox.take`."""
-        due = await self.next_due()
-        if due is None or due > now or limit < 1:
-            return []  # no lock is taken for nothing
-        now_ms = _ms(now)
-        async with self._store.transaction() as db:
-            rows = list(await db.execute_fetchall(_DUE, {"now": now_ms, "limit": limit}))
-            await db.executemany(
-                "UPDATE outbox SET leased_by = ?, leased_until_ms = ? WHERE call_sid = ? AND seq = ?",
-                [(owner, now_ms + round(LEASE_S * 1000), row[0], row[1]) for row in rows],
-            )
-            return [_posting(row) for row in rows]
+        # Looked for without a lock; of two that find the same row one gets it, and the other looks again.
+        for _ in range(_LOOKS):
+            found = await self._store.fetch(_DUE, _ms(now), max(limit, 0))
+            taken = await self._lease(found, owner, _ms(now)) if found else []
+            if taken or not found:
+                return [_posting(row) for row in taken]
+        return []
 
-    async def next_due(self) -> datetime | None:
+    async def _lease(self, rows: Sequence[Any], owner: str, now_ms: int) -> Sequence[Any]:
+        """Those of the rows that are still to be had, as the owner's."""
+        leased = []
+        until_ms = now_ms + round(LEASE_S * 1000)
+        async with self._store.transaction() as db:
+            for row in rows:
+                async with db.execute(_LEASE, (owner, until_ms, row[0], row[1], now_ms, now_ms)) as done:
+                    if done.rowcount:
+                        leased.append(row)
+        return leased
+
+    async def next_due(self, now: datetime) -> datetime | None:
         """See :meth:`calls.store.outbox.Outbox.next_due`."""
-        ((due_ms,),) = await self._store.fetch(_NEXT)
+        ((due_ms,),) = await self._store.fetch(_NEXT, _ms(now))
         return _at(due_ms) if due_ms is not None else None
 
     async def posted(self, posting: Posting) -> None:

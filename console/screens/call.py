@@ -80,6 +80,8 @@ class CallScreen(PanesScreen, Holdable, ActingScreen):
         story, row = self.desk.story(self.call_sid), self.desk.board.rows.get(self.call_sid)
         no_levels = "none yet" if self.desk.connected else "not connected"
         self.panes.show(story, row, self.desk.now(), empty=self.notice, no_levels=no_levels)
+        # What has just been shown counts: asked before, the pill would be a paint behind.
+        self.query_one(StatusBar).pills = self.pills()
         self._grey_out()
 
     def _grey_out(self) -> None:

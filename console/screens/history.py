@@ -64,6 +64,7 @@ class HistoryScreen(DeskScreen):
 
     def on_mount(self) -> None:
         """Asks for the calls."""
+        self.call_after_refresh(self.show_calls)
         self.action_reload()
 
     def action_reload(self) -> None:

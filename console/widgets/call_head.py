@@ -3,28 +3,30 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from console import wording
 from console.facts import Facts, Tool
-from console.widgets.cells import drawable, isolated
+from console.widgets.cells import drawable, fitted, isolated
 
 _PHASE_STYLES = {"connecting": "yellow", "greeting": "cyan", "conversing": "green", "closing": "magenta", "ended": "dim"}
 _MAX_ROWS = 60
+_CALLER, _BUSINESS = 28, 20
 
 
 def head(facts: Facts, call_sid: str, now: datetime) -> Text:
     """Two lines: the call, and its figures."""
     first, second = Text(" ", no_wrap=True, overflow="ellipsis"), Text(" ", no_wrap=True, overflow="ellipsis")
-    first.append(_said(wording.caller(facts.caller)), "bold")
-    first.append(f" → {_said(facts.business_id) or wording.NOTHING}")
-    first.append(f"  {drawable(wording.phase(facts.phase))}", _PHASE_STYLES.get(facts.phase, ""))
+    first.append(_short(wording.caller(facts.caller), _CALLER), "bold")
+    first.append(f" → {_short(facts.business_id, _BUSINESS) or wording.NOTHING}")
+    first.append(f"  {_short(wording.phase(facts.phase), _BUSINESS)}", _PHASE_STYLES.get(facts.phase, ""))
     age_s = facts.age_s(now)
     first.append(f"  {wording.NOTHING if age_s is None else wording.age(age_s)}")
     if facts.muted and facts.phase != "ended":
         first.append("  ").append(" MUTED ", "reverse")
     if facts.phase == "ended" and facts.end_reason:
-        first.append(f"  {drawable(wording.reason(facts.end_reason))}", "bold")
+        first.append(f"  {_short(wording.reason(facts.end_reason), _CALLER)}", "bold")
     for words, style in _figures(facts):
         second.append(" · " if len(second) > 1 else "", "dim").append(words, style)
     second.append(f" · …{drawable(wording.short_id(call_sid))}", "dim")
@@ -97,6 +99,11 @@ def _tool(tool: Tool) -> Text:
         tool.ok
     ]
     return Text.assemble("  ", (_said(tool.name), "bold"), " ", (state, style), (f" {_said(tool.arguments)}", "dim"))
+
+
+def _short(text: str, cells: int) -> str:
+    """Cut, so that a stranger's long name does not push away what stands behind it."""
+    return fitted(text, cells) if cell_len(drawable(text)) > cells else _said(text)
 
 
 def _said(text: str) -> str:

@@ -58,6 +58,6 @@ def _cut(text: str, width: int, keep: Literal["begin", "end"]) -> str:
         return set_cell_size(text, width - 1).rstrip() + MORE
     # No more than this can be seen; the text may be much longer.
     text = text[-width * 2 :]
-    while cell_len(text) > width - 1 or unicodedata.combining(text[0]):
+    while text and (cell_len(text) > width - 1 or unicodedata.combining(text[0])):
         text = text[1:]
     return MORE + text

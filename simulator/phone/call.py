@@ -19,10 +19,11 @@ from simulator import voice
 from simulator.phone.caller import ScriptedCaller
 from simulator.phone.dialing import Dialing
 from simulator.phone.identity import Identity
-from simulator.phone.line import Activity, After, Fetch, Line, Speak, Vanish
+from simulator.phone.line import Activity, After, Fetch, Line, Load, Speak, Unanswered, Vanish
 from simulator.phone.mouth import FRAME_MS, Mouth
+from simulator.phone.outgoing import Detection, Outgoing, Ringing, document_of
 from simulator.phone.outputs import CallOver, Output
-from simulator.phone.policies import Number, Policies
+from simulator.phone.policies import Callee, Number, Policies
 from simulator.phone.recording import Recording
 from simulator.phone.requests import Answer
 from simulator.phone.signing import Signer
@@ -67,6 +68,8 @@ class PhoneCall:
         speak: text and eSpeak NG voice to μ-law at 8 kHz.
         observe: told of every observation as it is made.
         epoch_ms: wall-clock ms when the clock of the inputs shows 0; it dates the callbacks.
+        outgoing: the call is not the caller's: it was asked for over REST, and the scenario's caller is who is called.
+        callee: how they pick up then.
     """
 
     def __init__(
@@ -81,9 +84,14 @@ class PhoneCall:
         speak: Speak = voice.speak,
         observe: Callable[[Observation], None] | None = None,
         epoch_ms: float = 0,
+        outgoing: Outgoing | None = None,
+        callee: Callee = Callee(),  # noqa: B008 - frozen
     ) -> None:
         rng = random.Random(f"phone {seed}")
-        identity = Identity.draw(account_sid, scenario.caller.from_, scenario.to, rng)
+        if outgoing is None:
+            identity = Identity.draw(account_sid, scenario.caller.from_, scenario.to, rng)
+        else:
+            identity = Identity.draw(account_sid, outgoing.from_, outgoing.to, rng, "outbound-api")
         signer = Signer(auth_token, forge=policies.forge)
         self._line = Line(identity, signer, policies, rng, speak, observe, epoch_ms)
         if scenario.caller.line_noise_rms:
@@ -97,6 +105,13 @@ class PhoneCall:
         self._answered_ms: float | None = None
         self._ticks = 0
         self._ended_ms: float | None = None
+        self._told = 0
+        self._outgoing, self._callee = outgoing, callee
+        self._detection: Detection | None = None
+        if outgoing is not None:
+            self._line.call_status = "queued"
+            if outgoing.detection is not None:
+                self._detection = Detection(outgoing, callee, self._answerer_known)
 
     # what can be asked
 
@@ -119,6 +134,11 @@ class PhoneCall:
     def status(self) -> str:
         """CallStatus: ``ringing``, ``in-progress``, or how the call ended."""
         return self._line.call_status
+
+    @property
+    def answered_by(self) -> str | None:
+        """What the detection of machines has found; ``None`` without one, and until it has."""
+        return self._detection.answered_by if self._detection is not None else None
 
     @property
     def is_over(self) -> bool:
@@ -175,9 +195,16 @@ class PhoneCall:
             times.append(self._next_tick_ms)
         if self._activity is not None and (activity_ms := self._activity.wake_at_ms) is not None:
             times.append(activity_ms)
-        if (gives_up_ms := self._caller.gives_up_ms) is not None:
+        if (gives_up_ms := self._gives_up_ms) is not None:
             times.append(gives_up_ms)
+        if self._detection is not None and self._detection.wake_at_ms is not None:
+            times.append(self._detection.wake_at_ms)
         return min(times, default=None)
+
+    @property
+    def _gives_up_ms(self) -> float | None:
+        """Nobody gives up a call they have not answered yet."""
+        return None if self._outgoing is not None and self._answered_ms is None else self._caller.gives_up_ms
 
     @property
     def _next_tick_ms(self) -> float:
@@ -187,8 +214,12 @@ class PhoneCall:
     # inputs
 
     def dial(self, now: float) -> list[Output]:
-        """The caller dials: the voice webhook goes out. The first input."""
+        """The caller dials: the voice webhook goes out. Or the carrier does: somebody's phone rings. The first input."""
         self._line.dialled_ms = self._line.requests.dialled_ms = now
+        if self._outgoing is not None:
+            tell, picked_up = self._tell, self._picked_up
+            self._begin(now, Ringing(self._line, self._outgoing, self._callee, tell=tell, picked_up=picked_up, done=self._done))
+            return self._drain()
         self._fetch(now, Fetch(self._number.voice_url, self._number.voice_method, {}, "voice"))
         return self._drain()
 
@@ -303,7 +334,9 @@ class PhoneCall:
             self._activity.wake(now)
         if self._ended_ms is None and self._answered_ms is not None and self._next_tick_ms <= now:
             self._tick(now)
-        gives_up_ms = self._caller.gives_up_ms
+        if self._detection is not None and (known_ms := self._detection.wake_at_ms) is not None and known_ms <= now:
+            self._detection.wake(now)
+        gives_up_ms = self._gives_up_ms
         if self._ended_ms is None and gives_up_ms is not None and gives_up_ms <= now:
             self._hang_up(now, "the caller gave up")
 
@@ -417,6 +450,10 @@ class PhoneCall:
                 self._fetch(now, after)
             case Vanish():
                 self._vanish(now)
+            case Load():
+                self._load(now, None, "text/xml", after.twiml)
+            case Unanswered():
+                self._finish(now, after.status, "nobody answered")
             case _:
                 self._next(now)
 
@@ -427,6 +464,25 @@ class PhoneCall:
             self._line.mouth.stay_silent_until(self._line.sample(now))
         if not to_stream:
             self._caller.script.answered(now)
+
+    def _picked_up(self, now: float) -> None:
+        """The one who is called has answered."""
+        assert self._outgoing is not None  # noqa: S101 - somebody was called
+        self._answer(now, to_stream=False)
+        if self._detection is not None:
+            self._detection.begin(now)
+        if self._detection is None or self._outgoing.is_async:
+            self._done(now, document_of(self._outgoing, None))
+
+    def _answerer_known(self, now: float, answered_by: str) -> None:
+        assert self._outgoing is not None  # noqa: S101 - somebody was called
+        if self.is_over:
+            return
+        if not self._outgoing.is_async:
+            self._done(now, document_of(self._outgoing, answered_by))
+            return
+        params = {"CallSid": self.call_sid, "AccountSid": self.identity.account_sid, "AnsweredBy": answered_by}
+        self._line.callback(now, "amd", self._outgoing.async_callback, "POST", params)
 
     # the end
 
@@ -440,15 +496,23 @@ class PhoneCall:
 
     def _finish(self, now: float, status: str, reason: str) -> None:
         self._close_tracks(now, status, reason)
-        params = self._line.identity.params(status) | {
-            "CallDuration": str(self.duration_s),
-            "Duration": str(-(-self.duration_s // 60)),
+        lasted = {"CallDuration": str(self.duration_s), "Duration": str(-(-self.duration_s // 60))}
+        self._tell(now, "completed", status, lasted)
+        self._line.outputs.append(CallOver(reason))
+
+    def _tell(self, now: float, event: str, status: str, more: dict[str, str] | None = None) -> None:
+        """The status callback, if it is told of such."""
+        if self._outgoing is not None and event not in self._outgoing.events:
+            return
+        found = {"AnsweredBy": self.answered_by} if self.answered_by is not None else {}
+        params = self._line.identity.params(status) | found | (more or {})
+        params |= {
             "Timestamp": format_datetime(datetime.fromtimestamp((self._line.epoch_ms + now) / 1000, UTC)),
             "CallbackSource": "call-progress-events",
-            "SequenceNumber": "0",
+            "SequenceNumber": str(self._told),
         }
+        self._told += 1
         self._line.callback(now, "status", self._number.status_callback or "", "POST", params)
-        self._line.outputs.append(CallOver(reason))
 
     def _vanish(self, now: float) -> None:
         self._close_tracks(now, "completed", "the line went dead")

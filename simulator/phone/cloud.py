@@ -16,14 +16,17 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 import aiohttp
+import msgspec
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from simulator import voice
 from simulator.phone.call import PhoneCall
 from simulator.phone.identity import new_sid
+from simulator.phone.incoming_numbers import PhoneNumber
 from simulator.phone.line import Speak
-from simulator.phone.policies import Number, Policies
+from simulator.phone.outgoing import Outgoing
+from simulator.phone.policies import Callee, Number, Policies
 from simulator.phone.rest import CreatedCall, Message, rest_app
 from simulator.phone.running import RunningCall
 from simulator.phone.timeline import Observation
@@ -55,6 +58,14 @@ class PhoneCloud:
         """Text messages asked for over REST."""
         self.texts_fail: dict[str, int] = {}
         """By number: Twilio's code why no text message gets there. 30007 and the like come once the message exists."""
+        self.callees: dict[str, Callee] = {}
+        """By number: who answers when it is called. At every other number nobody does."""
+        self.observes: Callable[[Observation], None] | None = None
+        """Told of everything on calls that are made over REST."""
+        self.calls_fail: dict[str, int] = {}
+        """By number: Twilio's code why it cannot be called."""
+        self.numbers: dict[str, PhoneNumber] = {}
+        """The account's own numbers, by SID."""
         self.rest_url = ""
         """``http://HOST:PORT``, to be used where ``https://api.twilio.com`` would be."""
         self._seed = secrets.token_hex(8) if seed is None else seed
@@ -106,11 +117,37 @@ class PhoneCloud:
             observe=observe,
             epoch_ms=self._epoch_ms,
         )
+        return self._run(machine, scenario, speak)
+
+    def make_call(self, outgoing: Outgoing) -> RunningCall:
+        """The account calls somebody, as it asked for over REST."""
+        callee = self.callees.get(outgoing.to, Callee(outcome="no-answer"))
+        scenario = Scenario(name="outbound", title="A call the account makes", business="", to=outgoing.to, caller=callee.person)
+        machine = PhoneCall(
+            scenario,
+            outgoing.number,
+            account_sid=self.account_sid,
+            auth_token=self.auth_token,
+            seed=f"{self._seed} {self._placed}",
+            observe=self.observes,
+            epoch_ms=self._epoch_ms,
+            outgoing=outgoing,
+            callee=callee,
+        )
+        return self._run(machine, scenario, voice.speak)
+
+    def _run(self, machine: PhoneCall, scenario: Scenario, speak: Speak) -> RunningCall:
         self._placed += 1
         call = RunningCall(machine, self._session)
         self.calls[machine.call_sid] = call
         call.spawn(_rehearse_and_dial(call, scenario, speak))
         return call
+
+    def own(self, phone_number: str, **settings: str) -> PhoneNumber:
+        """Gives the account a number, set up as told: ``voice_url`` and the like."""
+        number = msgspec.convert({"sid": self.new_sid("PN"), "phone_number": phone_number} | settings, PhoneNumber)
+        self.numbers[number.sid] = number
+        return number
 
     def forget(self, call_sid: str) -> None:
         """Lets go of a call that is finished, with its recording; the REST API does not know it any more. Of another one: no effect."""

@@ -26,9 +26,11 @@ class Identity:
     call_token: str
     application_sid: str
     sip_call_id: str
+    direction: str = "inbound"
+    """``outbound-api``: the account has placed the call."""
 
     @classmethod
-    def draw(cls, account_sid: str, from_: str, to: str, rng: random.Random) -> "Identity":
+    def draw(cls, account_sid: str, from_: str, to: str, rng: random.Random, direction: str = "inbound") -> "Identity":
         """The same generator state gives the same identity."""
         return cls(
             account_sid=account_sid,
@@ -38,6 +40,7 @@ class Identity:
             call_token=f"{rng.getrandbits(256):064x}",
             application_sid=new_sid("AP", rng),
             sip_call_id=f"{rng.getrandbits(96):024x}@203.0.113.9",
+            direction=direction,
         )
 
     def params(self, call_status: str) -> dict[str, str]:
@@ -49,10 +52,12 @@ class Identity:
             "CallStatus": call_status,
             "Called": self.to,
             "Caller": self.from_,
-            "Direction": "inbound",
+            "Direction": self.direction,
             "From": self.from_,
             "To": self.to,
         }
+        if self.direction != "inbound":
+            return params | self._places()
         match self.from_.partition(":")[0]:
             case "whatsapp":
                 return params | {"ApplicationSid": self.application_sid}

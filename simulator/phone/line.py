@@ -118,7 +118,21 @@ class Vanish:
     """The call is gone, and nobody will be told."""
 
 
-After = Continue | Fetch | Vanish
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The activity is over: a document that was given inline takes over."""
+
+    twiml: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody has answered; the call is over with this status."""
+
+    status: Literal["busy", "no-answer", "failed"]
+
+
+After = Continue | Fetch | Vanish | Load | Unanswered
 Done = Callable[[float, After], None]
 
 

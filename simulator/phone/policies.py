@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from simulator.scenario import Caller
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
@@ -30,6 +32,23 @@ class Human:
     """From answering to hanging up, if the caller has not hung up before."""
     presses: str | None = "1"
     """The key they press when a screening document asks for one; ``None``: they press nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callee:
+    """Somebody an outbound call is made to, or the machine at their number."""
+
+    outcome: Literal["answers", "busy", "no-answer", "failed"] = "answers"
+    after_ms: int = 1000
+    """How long it rings before they answer, or before ``busy`` or ``failed`` is known."""
+    answered_by: Literal["human", "machine", "fax", "unknown"] = "human"
+    """What the detection finds, if it was asked for."""
+    detection_ms: int = 600
+    """How long it listens for that; the real one needs two to four seconds."""
+    announcement_ms: int = 1500
+    """How long a machine speaks before its beep."""
+    person: Caller = Caller()
+    """What they do once they have answered. Their number is the one that is called, whatever this says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""The part of Twilio's REST API that a phone bridge uses: look up, update and create calls, send messages.
+"""The part of Twilio's REST API that a phone bridge uses: look up, update and create calls, send messages, set up numbers.
 
-Follows Twilio, *Call resource* and *Message resource*: form in, lower_snake JSON out, dates as in RFC 2822, errors as
+Follows Twilio, *Call resource*, *Message resource* and *IncomingPhoneNumber resource*: form in, lower_snake JSON out, dates as in RFC 2822, errors as
 ``{"code", "message", "more_info", "status"}``, so that the ``twilio`` SDK reads it like the real one.
 """
 
@@ -16,9 +16,11 @@ from quart import Quart, Response, jsonify, request
 from calls.address import is_e164
 from calls.sms import segments
 from simulator.phone.call import NotInProgress
+from simulator.phone.incoming_numbers import PhoneNumber, listed
+from simulator.phone.outgoing import MAX_TWIML_CHARACTERS, Outgoing, outgoing_of
+from simulator.phone.refused import Refused, not_found
 from simulator.phone.running import RunningCall
 
-MAX_TWIML_CHARACTERS = 4000
 MAX_BODY_CHARACTERS = 1600
 _FIRST_DELIVERY_ERROR = 30000  # Twilio's codes from here on come when the message exists already
 _MESSAGE_ERRORS = {
@@ -52,7 +54,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class CreatedCall:
-    """An outbound call that was asked for; it is recorded, not made."""
+    """An outbound call that was asked for."""
 
     sid: str
     params: Mapping[str, str] = field(repr=False)
@@ -67,6 +69,8 @@ class Account(Protocol):
     created: list[CreatedCall]
     messages: list[Message]
     texts_fail: dict[str, int]
+    calls_fail: dict[str, int]
+    numbers: dict[str, PhoneNumber]
 
     def new_sid(self, prefix: str) -> str:
         """A SID no other has."""
@@ -74,11 +78,8 @@ class Account(Protocol):
     def wall_clock(self, loop_ms: float) -> datetime:
         """The date of a time on the loop's clock."""
 
-
-class _Refused(Exception):
-    def __init__(self, status: int, code: int, message: str) -> None:
-        self.status, self.code = status, code
-        super().__init__(message)
+    def make_call(self, outgoing: Outgoing) -> RunningCall:
+        """Calls somebody."""
 
 
 def rest_app(account: Account) -> Quart:
@@ -109,9 +110,30 @@ def rest_app(account: Account) -> Quart:
     @app.post(f"{root}/Calls.json")
     @authorised
     async def create_call() -> Response:
-        created = CreatedCall(account.new_sid("CA"), dict(await request.form))
+        form = await request.form
+        owned = frozenset(number.phone_number for number in account.numbers.values())
+        events = form.getlist("StatusCallbackEvent")
+        call = account.make_call(outgoing_of(form, events, owned=owned, fails=account.calls_fail))
+        created = CreatedCall(call.call_sid, dict(form))
         account.created.append(created)
         return _with_status(jsonify(_created_json(account, created)), 201)
+
+    @app.get(f"{root}/IncomingPhoneNumbers.json")
+    @authorised
+    async def list_numbers() -> Response:
+        return jsonify(listed(list(account.numbers.values()), account.account_sid, request.args))
+
+    @app.get(f"{root}/IncomingPhoneNumbers/<number_sid>.json")
+    @authorised
+    async def fetch_number(number_sid: str) -> Response:
+        return jsonify(_number(account, number_sid).json(account.account_sid))
+
+    @app.post(f"{root}/IncomingPhoneNumbers/<number_sid>.json")
+    @authorised
+    async def update_number(number_sid: str) -> Response:
+        form = await request.form
+        number = account.numbers[number_sid] = _number(account, number_sid).updated(form)
+        return jsonify(number.json(account.account_sid))
 
     @app.post(f"{root}/Messages.json")
     @authorised
@@ -124,9 +146,9 @@ def rest_app(account: Account) -> Quart:
         account.messages.append(message)
         return _with_status(jsonify(_message_json(account, message)), 201)
 
-    @app.errorhandler(_Refused)
-    async def refused(error: _Refused) -> Response:
-        return _with_status(jsonify(_error_json(error)), error.status)
+    @app.errorhandler(Refused)
+    async def refused(error: Refused) -> Response:
+        return _with_status(jsonify(error.json()), error.status)
 
     return app
 
@@ -135,26 +157,29 @@ def _authorise(account: Account, account_sid: str) -> None:
     given = request.authorization
     expected = (account.account_sid, account.auth_token)
     if account.auth_token is not None and (given is None or (given.username, given.password) != expected):
-        raise _Refused(401, 20003, "Authenticate")
+        raise Refused(401, 20003, "Authenticate")
     if account_sid != account.account_sid:
-        raise _not_found(request.path)
+        raise not_found(request.path)
 
 
 def _find(account: Account, call_sid: str) -> RunningCall:
     call = account.calls.get(call_sid)
     if call is None:
-        raise _not_found(request.path)
+        raise not_found(request.path)
     return call
 
 
-def _not_found(path: str) -> _Refused:
-    return _Refused(404, 20404, f"The requested resource {path} was not found")
+def _number(account: Account, number_sid: str) -> PhoneNumber:
+    number = account.numbers.get(number_sid)
+    if number is None:
+        raise not_found(request.path)
+    return number
 
 
 def _check_message(to: str, from_: str, body: str, code: int | None) -> None:
     """Twilio, *Error and Warning Dictionary*, 21xxx: what is refused before a message is made."""
     if code is not None and code < _FIRST_DELIVERY_ERROR:
-        raise _Refused(400, code, _MESSAGE_ERRORS.get(code, "The message cannot be sent").format(to=to, from_=from_))
+        raise Refused(400, code, _MESSAGE_ERRORS.get(code, "The message cannot be sent").format(to=to, from_=from_))
     wrong = (
         (not to, 21604),
         (not from_, 21603),
@@ -166,15 +191,15 @@ def _check_message(to: str, from_: str, body: str, code: int | None) -> None:
     )
     for is_wrong, why in wrong:
         if is_wrong:
-            raise _Refused(400, why, _MESSAGE_ERRORS[why].format(to=to, from_=from_))
+            raise Refused(400, why, _MESSAGE_ERRORS[why].format(to=to, from_=from_))
 
 
 def _update(call: RunningCall, form: Mapping[str, str]) -> None:
     status, twiml, url = form.get("Status"), form.get("Twiml"), form.get("Url")
     if twiml is not None and url is not None:
-        raise _Refused(400, 20001, "Url and Twiml are mutually exclusive: send one of them")
+        raise Refused(400, 20001, "Url and Twiml are mutually exclusive: send one of them")
     if twiml is not None and len(twiml) > MAX_TWIML_CHARACTERS:
-        raise _Refused(400, 32018, f"Twiml is over {MAX_TWIML_CHARACTERS} characters")
+        raise Refused(400, 32018, f"Twiml is over {MAX_TWIML_CHARACTERS} characters")
     method = form.get("Method", "POST").upper()
     try:
         match status:
@@ -183,9 +208,9 @@ def _update(call: RunningCall, form: Mapping[str, str]) -> None:
             case None:
                 call.rest_update(twiml=twiml, url=url, method="GET" if method == "GET" else "POST")
             case _:
-                raise _Refused(400, 20001, f"Status {status!r} is not one of completed, canceled")
+                raise Refused(400, 20001, f"Status {status!r} is not one of completed, canceled")
     except NotInProgress as error:
-        raise _Refused(400, 21220, f"Call is not in-progress. Cannot redirect. ({error})") from None
+        raise Refused(400, 21220, f"Call is not in-progress. Cannot redirect. ({error})") from None
 
 
 def _call_json(account: Account, call: RunningCall) -> _Json:
@@ -195,7 +220,8 @@ def _call_json(account: Account, call: RunningCall) -> _Json:
     return _bare_call_json(account, machine.call_sid) | {
         "date_created": started,
         "date_updated": ended or started,
-        "direction": "inbound",
+        "answered_by": machine.answered_by,
+        "direction": machine.identity.direction,
         "duration": str(machine.duration_s) if machine.is_over else None,
         "end_time": ended,
         "from": machine.identity.from_,
@@ -245,15 +271,6 @@ def _message_json(account: Account, message: Message) -> _Json:
         "status": "queued" if message.error_code is None else "failed",
         "to": message.to,
         "uri": f"/2010-04-01/Accounts/{account.account_sid}/Messages/{message.sid}.json",
-    }
-
-
-def _error_json(error: _Refused) -> _Json:
-    return {
-        "code": error.code,
-        "message": str(error),
-        "more_info": f"https://www.twilio.com/docs/errors/{error.code}",
-        "status": error.status,
     }
 
 

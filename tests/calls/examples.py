@@ -79,6 +79,7 @@ ONE_OF_EACH: tuple[AnyEvent, ...] = (
     events.ModelResumed(ms=800),
     events.CallResumed(ms=1500),
     events.ErrorHappened(where="twilio", message="odd message"),
+    events.CallSummary(summary="Ann's boiler is cold.", outcome={"urgent": True}),
     events.CallEnded(
         reason="farewell", duration_ms=60_000, greeting_latency_ms=420, barge_ins=1, usage={"input_text": 10}, cost_usd=0.05
     ),

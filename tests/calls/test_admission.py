@@ -188,7 +188,7 @@ async def spent(store: CallStore, number: int, usd: float | None, at: datetime =
 
 
 async def test_the_calls_of_a_day_may_cost_so_much_and_then_no_more_are_taken(store: CallStore) -> None:
-    terms = {"max_cost_usd": 1.0, "day_began": START}
+    terms: dict[str, Any] = {"max_cost_usd": 1.0, "day_began": START}
     await spent(store, 1, 0.6)
     assert (await opened(store, admitted(2, **terms))).refusal is None
     await spent(store, 3, 0.4)

@@ -159,11 +159,16 @@ def test_free_times_pass_over_what_is_taken_however_far_away_the_next_one_is() -
     assert bookable.free(NOW, NOW + 60 * DAY, everything, 0) == []
 
 
-@given(st.integers(0, 6 * 24), st.integers(1, 40 * 24), st.integers(1, 50))
-def test_free_times_are_the_beginnings_with_room_whatever_the_stretch(since_h: int, lasts_h: int, most: int) -> None:
-    bookable = Bookable(shop(duration_min=45, notice_min=17), NOW)
+@settings(max_examples=40)
+@given(st.integers(0, 6 * 24), st.integers(1, 20 * 24), st.lists(st.integers(0, 27 * 24), max_size=9), st.integers(1, 900))
+def test_free_times_are_the_beginnings_with_room_whatever_the_stretch(
+    since_h: int, lasts_h: int, taken_h: list[int], most: int
+) -> None:
+    bookable = Bookable(shop(duration_min=180, step_min=60, notice_min=0, hours=AROUND_THE_CLOCK), NOW)
     since, until = NOW + since_h * HOUR, NOW + (since_h + lasts_h) * HOUR
-    taken = [Busy(MONDAY_TEN, MONDAY_TEN + 3 * HOUR)]
+    taken = [Busy(NOW + at * HOUR, NOW + (at + 1) * HOUR) for at in taken_h]
+    # right behind the end of the first week that is looked at
+    taken.append(Busy(since + 7 * DAY, since + 7 * DAY + HOUR))
     expected = [at for at in bookable.starts(since, until) if has_room(at, at + bookable.length, taken, 1)]
     assert bookable.free(since, until, taken, most) == expected[:most]
 

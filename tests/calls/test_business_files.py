@@ -16,9 +16,16 @@ instructions = "You answer the phone."
 
 BOOKS = '[tools]\nbuiltin = ["book_appointment"]\n'
 BUILT_IN = HEAD + '[tools]\nbuiltin = ["end_call"]\n'
+TEXTS = HEAD + '[tools]\nbuiltin = ["send_sms"]\n'
 SEMANTIC = HEAD + '[turns]\ndetector = "semantic_vad"\n'
 URL = 'description = "d"\nurl = "https://x.example"\n'
 DIALS = '[escalation]\nto = "+15005550010"\n'
+
+
+def webhook(line: str = "", *, url: str | None = "https://x.example/", secret: str = "${SET}") -> str:
+    """A file with a webhook: its address is on line 8, its secret on line 9, and ``line`` on line 10."""
+    address = f'url = "{url}"\n' if url is not None else ""
+    return HEAD + f'[webhook]\n{address}secret = "{secret}"\n{line}\n'
 
 
 def weather(lines: str) -> str:
@@ -58,6 +65,8 @@ SOUND = {
     "a dial fallback with somebody to dial": HEAD + '[fallback]\nmode = "dial"\n' + DIALS,
     "WhatsApp with a SIP escalation": HEAD.replace("+1500", "whatsapp:+1500") + '[escalation]\nto = "sip:a@b.example"\n',
     "semantic detection": HEAD + '[turns]\ndetector = "semantic_vad"\neagerness = "low"\n',
+    "text messages from the dialled number": TEXTS,
+    "text messages from a number of its own": TEXTS + '[sms]\nfrom = "+15005550007"\nallow = ["+15005550010"]\n',
     "a tool on this machine": http("http://127.0.0.1:9000/x"),
     "a tool with parameters called temperature": weather(
         'parameters = { type = "object", properties = { temperature = { type = "number" } } }\n'
@@ -145,6 +154,18 @@ PROBLEMS: list[tuple[str, str, int | None, str, str]] = [
         'another tool is called "cancel_appointment", too',
         booking("") + '[[tools.http]]\nname = "cancel_appointment"\n' + URL,
     ),
+    ("webhook.url", "error", 8, "must begin with https://", webhook(url="http://shop.example/")),
+    ("webhook.url", "error", 7, "is missing; it is required here", webhook(url=None)),
+    ("webhook.url", "warning", 8, "variable HOOK_KEY is not set here", webhook(url="https://x.example/${HOOK_KEY}")),
+    ("webhook.secret", "error", 9, "must be the name of an environment variable", webhook(secret="hunter2")),
+    ("webhook.secret", "error", 9, "must be the name of an environment variable", webhook(secret="a${PATH}")),
+    ("webhook.secret", "warning", 9, "variable NOT_SET is not set here", webhook(secret="${NOT_SET}")),
+    ("webhook.events", "error", 10, "is empty; give at least one", webhook("events = []")),
+    ("webhook.events[1]", "error", 10, "did you mean lead.captured?", webhook('events = ["call.ended", "lead.capture"]')),
+    ("webhook.events[0]", "error", 10, '"" is not an event kind', webhook('events = [""]')),
+    ("sms.from", "error", 8, "is not a number texts can be sent from", HEAD + '[sms]\nfrom = "SHOP"\n'),
+    ("sms.allow[1]", "error", 8, "is not a number texts can be sent to", HEAD + '[sms]\nallow = ["+15005550010", "Bob"]\n'),
+    ("tools.builtin", "warning", 8, '"send_sms" has no number to send from', TEXTS.replace("+15005550006", "client:shop")),
     ("closing", "error", 7, "must be a table, not true", HEAD + "closing = true\n"),
     ("escalation.to", "error", 8, '"911" cannot be dialled', HEAD + '[escalation]\nto = "911"\n'),
     ("escalation.to", "error", 7, "is missing", HEAD + "[escalation]\n"),
@@ -173,7 +194,7 @@ def test_a_problem_is_named_with_its_key_line_and_remedy(  # noqa: PLR0917
     tmp_path: Path, key: str, severity: str, line: int | None, words: str, text: str
 ) -> None:
     path = written(tmp_path, text)
-    problems = check_file(path, {})
+    problems = check_file(path, {"SET": "x"})
 
     named = [(one.key, one.severity, one.file) for one in problems]
     assert named == [(key, severity, str(path))]
@@ -276,3 +297,8 @@ def test_a_problem_is_one_line_of_place_key_and_sentence() -> None:
     assert str(Problem(file="a.toml", key="", message="is not TOML")) == "a.toml: is not TOML"
     assert str(Problem(file="a.toml", key="x", message="bad", line=3)) == "a.toml:3: x: bad"
     assert str(Problem(file="a.toml", key="x", message="odd", line=3, severity="warning")) == "a.toml:3: warning: x: odd"
+
+
+def test_a_secret_that_was_written_into_the_file_is_not_repeated(tmp_path: Path) -> None:
+    (problem,) = check_file(written(tmp_path, webhook(secret="hunter2")), {"SET": "x"})
+    assert "hunter2" not in str(problem)

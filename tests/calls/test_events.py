@@ -36,6 +36,7 @@ FIELDS = {
     "model.resumed": {"ms"},
     "call.resumed": {"ms"},
     "error": {"where", "message"},
+    "call.summary": {"summary", "outcome"},
     "call.ended": {"reason", "duration_ms", "greeting_latency_ms", "barge_ins", "usage", "cost_usd"},
 }
 

@@ -50,7 +50,7 @@ class ArchivedConnection(ScriptedConnection):
         self.http = ScriptedArchive()
 
 
-async def loaded(pilot: Pilot[ExitCode | None]) -> None:
+async def loaded(pilot: Pilot[ExitCode]) -> None:
     """What the screen on top asked for has come, and everything is drawn."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)

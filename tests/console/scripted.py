@@ -8,7 +8,6 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from calls.exit_codes import ExitCode
 from console.app import ConsoleApp
 from console.connection import Connected, Item, Lost
 from console.protocol import CallSummary, Result, Snapshot, summary_of
@@ -105,7 +104,7 @@ def console(connection: ScriptedConnection, *, read_only: bool = False, clock: C
     return ConsoleApp(connection, read_only=read_only, now=clock or Clock())
 
 
-async def settled(pilot: Pilot[ExitCode]) -> None:
+async def settled(pilot: Pilot[Any]) -> None:
     """Everything told has been read, painted and drawn."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
@@ -120,7 +119,7 @@ async def settled(pilot: Pilot[ExitCode]) -> None:
     assert app.unusable == 0
 
 
-async def press(pilot: Pilot[ExitCode], *keys: str) -> None:
+async def press(pilot: Pilot[Any], *keys: str) -> None:
     """Presses keys, then waits until they have had their effect."""
     await pilot.press(*keys)
     await settled(pilot)

@@ -12,7 +12,7 @@ from tests.console import examples
 from tests.console.scripted import SIZE, ScriptedConnection, call, connected, console, lost, on_screen, press, settled
 
 ONE, TWO = call(1), call(2)
-ENDED = {"reason": "caller_hung_up", "duration_ms": 5_000}
+ENDED: dict[str, Any] = {"reason": "caller_hung_up", "duration_ms": 5_000}
 
 
 def two_calls() -> ScriptedConnection:

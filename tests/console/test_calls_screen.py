@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from console.actions import ActingScreen
 from console.app import ConsoleApp
 from console.board import ENDED_KEPT
 from console.screens.calls import CallsScreen
@@ -165,6 +166,17 @@ async def test_when_its_call_is_listed_no_more_no_call_has_the_cursor_until_a_ke
         assert connection.commands == []
         await press(pilot, "j")
         assert chosen(app) == 3
+
+
+async def test_a_second_click_opens_the_call() -> None:
+    app = console(with_calls(1, 2, 3))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.click("#calls", offset=(5, 2), times=2)
+        await settled(pilot)
+        assert isinstance(app.screen, ActingScreen)
+        assert not isinstance(app.screen, CallsScreen)
+        assert app.screen.chosen_call() == sid(2)
 
 
 async def test_a_click_chooses_a_call_and_a_header_orders() -> None:

@@ -20,7 +20,8 @@ def event(seq: int, kind: str, ms: int, **fields: Any) -> Event:
 
 
 def rung(**fields: Any) -> Rung:
-    return Rung(**{"at_ms": 0, "source": "phone", "target": "bridge", "step": "dtmf", "words": "", "seq": 1} | fields)
+    known: dict[str, Any] = {"at_ms": 0, "source": "phone", "target": "bridge", "step": "dtmf", "words": "", "seq": 1}
+    return Rung(**known | fields)
 
 
 def test_an_interruption_reads_speech_trigger_cut_clear_truncate_with_its_milliseconds() -> None:

@@ -116,6 +116,11 @@ def test_levels_are_kept_without_counting_as_a_change() -> None:
         ((PhaseChanged(SID, "greeting", False), event(1, "greeting.finished", heard_ms=1)), "conversing"),
         ((event(1, "call.ended", reason="farewell"), PhaseChanged(SID, "conversing", False)), "ended"),
         ((event(2, "closing.started", reason="x"), event(1, "greeting.finished", heard_ms=1)), "closing"),
+        ((event(9, "dtmf", digit="1"), event(2, "greeting.finished", heard_ms=1), event(1, "greeting.requested")), "conversing"),
+        (
+            (PhaseChanged(SID, "closing", False), event(9, "dtmf", digit="1"), event(2, "greeting.finished", heard_ms=1)),
+            "closing",
+        ),
     ],
 )
 def test_the_phase_is_what_was_told_last(messages: tuple[Event | PhaseChanged, ...], phase: str) -> None:
@@ -289,6 +294,15 @@ def test_a_line_that_is_over_is_not_opened_again() -> None:
 def test_a_caller_in_mid_word_is_shown_as_speaking() -> None:
     shown = line(story(caller_says("c", "I have a")))
     assert (shown.state, shown.words, shown.mark) == ("being said", "I have a", "speaking …")
+
+
+@pytest.mark.parametrize(
+    ("heard_chars", "heard", "rest"),
+    [(0, "", "one two"), (2, "on", "e two"), (3, "one", "two"), (4, "one", "two"), (6, "one", "two"), (7, "one two", "")],
+)
+def test_what_is_heard_ends_with_a_word(heard_chars: int, heard: str, rest: str) -> None:
+    shown = line(story(agent_says("a", "one two", heard_chars)))
+    assert (shown.words, shown.unheard) == (heard, rest)
 
 
 def test_words_beyond_the_text_are_no_words() -> None:

@@ -10,7 +10,7 @@ from simulator.phone.call import PhoneCall
 from simulator.phone.cloud import PhoneCloud
 from simulator.phone.mouth import FRAME_BYTES, Mouth
 from simulator.phone.policies import Number
-from simulator.scenario import Caller, CallerStep, Scenario, shipped, shipped_names
+from simulator.scenario import Caller, Scenario, shipped, shipped_names
 
 NOISE_RMS = 140
 GUARD_S = 20

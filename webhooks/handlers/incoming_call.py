@@ -1,5 +1,7 @@
-"""A call comes in: Twilio is told to open the media stream. No ``<Say>``, which would only delay the greeting."""
+"""A call comes in, or one the business has placed is answered: Twilio is told to open the media stream. No ``<Say>``, which would
+only delay the greeting."""
 
+from msgspec.structs import replace
 from twilio.twiml.voice_response import VoiceResponse
 
 from calls.admission import Refusal, refusal_at_the_door
@@ -10,7 +12,8 @@ from calls.store.base import NewCall, OpenedCall
 from webhooks.context import Context
 from webhooks.event import Event, call_sid
 from webhooks.log import explained, shown
-from webhooks.parties import business_of, called_address, caller_of
+from webhooks.parties import business_of, called_address, caller_of, is_placed
+from webhooks.placed_calls import NOTHING_MORE, refusal_of_placed, refused
 from webhooks.refusals import admission_to, reject, turned_away
 from webhooks.twiml import fallback_response, hang_up, hang_up_after, sorry, stream_to
 
@@ -25,24 +28,40 @@ def handler(context: Context, event: Event) -> VoiceResponse:
     if sid is None:
         context.log("warning", "a call without a usable CallSid", business_id=profile.id)
         return sorry(profile)
-    refusal = refusal_at_the_door(profile, caller_of(event).address, context.now())
+    refusal = _refusal(context, event, profile)
     try:
         opened = _open(context, event, profile, sid, refusal)
     except Exception as error:  # whatever it is, the caller is to hear a voice and not a click
         context.log("error", "the call could not be opened", call_sid=sid, business_id=profile.id, error=explained(error))
-        return reject() if refusal == "blocked" else fallback_response(context, profile, caller_of(event))
+        return _unopened(context, event, profile, refusal)
     return _answer(context, event, profile, opened, refusal)
 
 
+def _refusal(context: Context, event: Event, profile: BusinessProfile) -> Refusal | None:
+    """What can be decided without the store."""
+    if is_placed(event):
+        return refusal_of_placed(profile, event)
+    return refusal_at_the_door(profile, caller_of(event).address, context.now())
+
+
+def _unopened(context: Context, event: Event, profile: BusinessProfile, refusal: Refusal | None) -> VoiceResponse:
+    if is_placed(event):
+        return refused(profile, event, refusal or "")
+    return reject() if refusal == "blocked" else fallback_response(context, profile, caller_of(event))
+
+
 def _open(context: Context, event: Event, profile: BusinessProfile, sid: CallSid, refusal: Refusal | None) -> OpenedCall:
-    caller = caller_of(event)
+    caller, admission = caller_of(event), admission_to(context, profile, refusal)
+    if is_placed(event):
+        admission = replace(admission, otherwise=NOTHING_MORE)
     call = NewCall(
         call_sid=sid,
         business_id=profile.business_id,
         from_=caller.address,
         to=called_address(event),
         channel=caller.channel,
-        admission=admission_to(context, profile, refusal),
+        direction="outbound" if is_placed(event) else "inbound",
+        admission=admission,
     )
     opened = context.calls.open_call(call, context.now())
     if refusal == "blocked":  # nothing more will be heard of it
@@ -53,11 +72,13 @@ def _open(context: Context, event: Event, profile: BusinessProfile, sid: CallSid
 def _answer(
     context: Context, event: Event, profile: BusinessProfile, opened: OpenedCall, refusal: Refusal | None
 ) -> VoiceResponse:
-    if refusal == "blocked":
+    if refusal == "blocked" and not is_placed(event):
         return reject()
     if opened.record.ended:
         return hang_up()
     if opened.refusal is not None:
         context.log("info", "a caller was turned away", call_sid=opened.record.call_sid, reason=opened.refusal)
+        if is_placed(event):
+            return refused(profile, event, opened.refusal)
         return turned_away(context, profile, caller_of(event), opened.refusal)
     return stream_to(context, profile, opened.token)

@@ -90,7 +90,8 @@ def test_the_limit_is_told_once() -> None:
 
 
 def test_a_greeting_that_costs_too_much_is_heard_all_the_same() -> None:
-    line = BilledLine(0.01).requested()
+    line = BilledLine(0.01)
+    line.requested()
     line.session_updated()
     line.begin_speaking()
     line.audio(1000)
