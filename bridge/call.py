@@ -87,7 +87,7 @@ class CallSession:
         self._release: wanted.Release | None = None
         self._report: Report | None = None
         self._is_given_up = False
-        self._observer: CallObserver | None = None
+        self._observers: tuple[CallObserver, ...] = ()
         self._answered: str | None = None
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -196,10 +196,15 @@ class CallSession:
         self.step(given.OperatorActs(operator, command))
         return self._answered
 
-    def watch(self, observer: CallObserver | None) -> None:
-        """Somebody watches from now on, or nobody does any more."""
-        self._observer = observer
-        self.step(given.Watched(observer is not None))
+    def watch(self, observer: CallObserver) -> None:
+        """One more watches from now on."""
+        self._observers = (*self._observers, observer)
+        self.step(given.Watched(on=True))
+
+    def unwatch(self, observer: CallObserver) -> None:
+        """Who watched does so no more; nothing for who did not."""
+        self._observers = tuple(one for one in self._observers if one is not observer)
+        self.step(given.Watched(on=bool(self._observers)))
 
     def glimpse(self) -> list[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""
@@ -209,13 +214,12 @@ class CallSession:
         self._answered = answer.error
 
     def _observe(self, tell: Callable[[CallObserver], None]) -> None:
-        if self._observer is None:
-            return
-        try:
-            tell(self._observer)
-        except Exception:
-            log.exception("call.observer_failed", call_sid=self._call_sid)
-            self._observer = None
+        for observer in self._observers:
+            try:
+                tell(observer)
+            except Exception:
+                log.exception("call.observer_failed", call_sid=self._call_sid)
+                self._observers = tuple(one for one in self._observers if one is not observer)
 
     def step(self, happened: given.AnyInput) -> None:
         """One step of the core, its outputs carried out."""

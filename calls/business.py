@@ -136,6 +136,14 @@ class Privacy(Table, frozen=True, kw_only=True):
     """Calls that ended longer ago are deleted with all that is kept of them; without it they are kept."""
 
 
+class Recording(Table, frozen=True, kw_only=True):
+    """Whether calls are recorded, where ``FRONTDESK_RECORDINGS`` says where to."""
+
+    enabled: bool = False
+    consent: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    """Spoken at the end of the greeting; without it the language's own sentence is."""
+
+
 class Escalation(Table, frozen=True, kw_only=True):
     """The human behind the AI."""
 
@@ -268,6 +276,7 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     summary: Summary | None = None
     tools: Tools = Tools()
     privacy: Privacy = Privacy()
+    recording: Recording = Recording()
     webhook: Webhook | None = None
     sms: Sms = Sms()
 
@@ -279,13 +288,24 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     @property
     def greeting_text(self) -> str:
         """The greeting as it is to be spoken."""
-        text = self.greeting.text or phrases_of(self.language).greeting
-        return text.replace("{name}", self.name)
+        return self._told_of_recording(self.greeting.text or phrases_of(self.language).greeting)
 
     @property
     def closed_text(self) -> str | None:
         """The greeting outside the opening hours, if there is one of its own."""
-        return self.greeting.closed_text.replace("{name}", self.name) if self.greeting.closed_text is not None else None
+        return self._told_of_recording(self.greeting.closed_text) if self.greeting.closed_text is not None else None
+
+    @property
+    def consent_text(self) -> str | None:
+        """What callers are told of the recording, if calls are recorded."""
+        if not self.recording.enabled:
+            return None
+        return (self.recording.consent or phrases_of(self.language).recorded).replace("{name}", self.name)
+
+    def _told_of_recording(self, greeting: str) -> str:
+        spoken = greeting.replace("{name}", self.name)
+        consent = self.consent_text
+        return spoken if consent is None else f"{spoken} {consent}"
 
     @property
     def outbound_greeting_text(self) -> str:

@@ -170,6 +170,18 @@ def _turns(draft: Draft) -> Iterator[Finding]:
         yield Finding("turns.eagerness", 'has no effect without detector = "semantic_vad"; remove the line', "warning")
 
 
+def _recording(draft: Draft) -> Iterator[Finding]:
+    recording = draft.profile.recording
+    if recording.consent is not None and not recording.enabled:
+        yield Finding("recording.consent", "has no effect without enabled = true; add it, or remove the line", "warning")
+    if recording.enabled and draft.environ.get("FRONTDESK_RECORDINGS", "off") in ("", "off"):
+        yield Finding(
+            "recording.enabled",
+            "the environment variable FRONTDESK_RECORDINGS is not set here; set it where Frontdesk runs, or nothing is recorded",
+            "warning",
+        )
+
+
 def _escalation(draft: Draft) -> Iterator[Finding]:
     profile = draft.profile
     if profile.escalation is None:
@@ -312,6 +324,7 @@ _CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _blocked,
     _limits,
     _turns,
+    _recording,
     _escalation,
     _summary,
     _tools,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from calls.address import is_e164, normalise
-from calls.business import BusinessProfile
+from calls.business import BusinessProfile, Recording
 from calls.business_checks import Draft, address_key, findings
 from calls.business_problems import BusinessFileError, Problem, Severity
 from calls.business_shape import Walk, sound_part
@@ -50,6 +50,12 @@ class BusinessDirectory:
     def get(self, business_id: BusinessId | str) -> BusinessProfile | None:
         """The business with this id."""
         return self._by_id.get(BusinessId(business_id))
+
+    def unrecorded(self) -> "BusinessDirectory":
+        """The same businesses, none of which has its calls recorded or says that it does."""
+        return BusinessDirectory(
+            (msgspec.structs.replace(profile, recording=Recording()) for profile in self._by_id.values()), self.warnings
+        )
 
     def find(self, address: str) -> BusinessProfile | None:
         """The business that a call to ``address`` (Twilio's ``To``) is for.

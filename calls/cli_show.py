@@ -93,6 +93,8 @@ def _facts(record: CallRecord) -> Iterable[tuple[str, str]]:
     for message in record.messages:
         length = "" if message.duration_s is None else f", {message.duration_s} s"
         yield "Message", f"{message.recording_url} ({message.status}{length})"
+    if record.recording is not None:
+        yield "Recording", record.recording
     if record.summary is not None:
         yield "Summary", record.summary
     if record.outcome is not None:

@@ -14,6 +14,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     twilio_voice: str | None = None
     """``<Say voice>`` where Twilio's default voice does not speak the language."""
     greeting: str
+    recorded: str
+    """Said at the end of the greeting where calls are recorded."""
     apology: str
     """Spoken when the model is lost and the call goes to the fallback."""
     closing: str
@@ -49,6 +51,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
 ENGLISH = Phrases(
     twilio_locale="en-US",
     greeting="Hello, this is {name}, how can I help you?",
+    recorded="This call is recorded.",
     apology="I'm sorry, we are having a technical problem. One moment, please.",
     closing="Thank you for calling, goodbye.",
     one_moment="One moment, please.",
@@ -74,6 +77,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="he-IL",
         twilio_voice="Google.he-IL-Standard-A",
         greeting="שלום, הגעתם אל {name}, איך אפשר לעזור?",
+        recorded="השיחה מוקלטת.",
         apology="סליחה, יש לנו תקלה טכנית. רגע אחד, בבקשה.",
         closing="תודה שהתקשרתם, להתראות.",
         one_moment="רגע אחד, בבקשה.",
@@ -95,6 +99,7 @@ PHRASES: dict[str, Phrases] = {
     "es": Phrases(
         twilio_locale="es-US",
         greeting="Hola, le atiende {name}, ¿en qué puedo ayudarle?",
+        recorded="Esta llamada se graba.",
         apology="Lo siento, tenemos un problema técnico. Un momento, por favor.",
         closing="Gracias por llamar, adiós.",
         one_moment="Un momento, por favor.",
@@ -116,6 +121,7 @@ PHRASES: dict[str, Phrases] = {
     "fr": Phrases(
         twilio_locale="fr-FR",
         greeting="Bonjour, vous êtes chez {name}, comment puis-je vous aider ?",
+        recorded="Cet appel est enregistré.",
         apology="Je suis désolé, nous avons un problème technique. Un instant, s'il vous plaît.",
         closing="Merci de votre appel, au revoir.",
         one_moment="Un instant, s'il vous plaît.",
@@ -138,6 +144,7 @@ PHRASES: dict[str, Phrases] = {
         twilio_locale="arb",
         twilio_voice="Polly.Zeina",
         greeting="مرحبا، معكم {name}، كيف يمكنني مساعدتكم؟",
+        recorded="هذه المكالمة مسجلة.",
         apology="عذرا، لدينا مشكلة فنية. لحظة من فضلكم.",
         closing="شكرا لاتصالكم، مع السلامة.",
         one_moment="لحظة من فضلكم.",
@@ -159,6 +166,7 @@ PHRASES: dict[str, Phrases] = {
     "ru": Phrases(
         twilio_locale="ru-RU",
         greeting="Здравствуйте, это {name}, чем могу помочь?",
+        recorded="Разговор записывается.",
         apology="Извините, у нас технические неполадки. Одну минуту, пожалуйста.",
         closing="Спасибо за звонок, до свидания.",
         one_moment="Одну минуту, пожалуйста.",

@@ -77,6 +77,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Why the present stream is not the call's first: the human did not answer, or the bridge vanished."""
     messages: tuple[Message, ...] = ()
     """What the caller left after the tone."""
+    recording: str | None = None
+    """Where its audio is kept: ``file:PATH`` or ``s3://BUCKET/KEY``."""
     summary: str | None = None
     """What the call was about, in the model's words."""
     outcome: dict[str, Any] | None = None

@@ -28,6 +28,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     caller: str = ""
     to: str = ""
     channel: str = ""
+    outbound: bool = False
+    """Whether the business rang; ``caller`` is the person on the line all the same."""
     owner: str = ""
     """The task of the bridge that holds the call; no event tells."""
     started_at: datetime | None = None
@@ -44,6 +46,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, int] = {}
     lead: dict[str, str] = {}
     appointments: tuple[str, ...] = ()
+    summary: str = ""
+    outcome: dict[str, str] = {}
+    """The business's own questions, answered."""
     tools: tuple[Tool, ...] = ()
 
     def age_s(self, now: datetime) -> float | None:
@@ -102,7 +107,7 @@ class _Adding:
             case "lead.captured":
                 self._lead |= event.texts("fields")
             case "appointment.booked":
-                self._appointments.append(f"{event.text('starts_at')} {event.text('summary')}".strip())
+                self._appointments.append(_appointment(event))
             case "tool.called":
                 self._tools.append(Tool(name=event.text("name"), arguments=event.text("arguments")))
             case "tool.finished":
@@ -134,6 +139,9 @@ class _Adding:
             cost_usd=None if ended is None else ended.number("cost_usd"),
             usage=_usage(ended),
             lead=self._lead,
+            outbound=self._text("call.started", "direction") == "outbound",
+            summary=self._text("call.summary", "summary"),
+            outcome=self._latest["call.summary"].texts("outcome") if "call.summary" in self._latest else {},
             appointments=tuple(self._appointments),
             tools=tuple(self._tools),
         )
@@ -159,10 +167,18 @@ class _Adding:
 
 def words_of(event: Event) -> str:
     """An event of any kind in one line."""
+    if event.kind == "call.summary":
+        return f"summary: {event.text('summary')}"
     kind, details = wording.kind(event.kind), wording.details(event)
     if not details:
         return kind
     return f"{kind} {details}" if details.startswith(("after ", "to ")) else f"{kind}: {details}"
+
+
+def _appointment(event: Event) -> str:
+    moved_from = event.text("moved_from")
+    moved = f"(moved from {moved_from})" if moved_from else ""
+    return " ".join(filter(None, (event.text("starts_at"), event.text("summary"), moved)))
 
 
 def began_at(events: list[Event]) -> datetime | None:

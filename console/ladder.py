@@ -49,6 +49,7 @@ _WAYS: dict[str, tuple[Lane, Lane]] = {
     "model.resumed": ("model", "bridge"),
     "call.resumed": ("phone", "bridge"),
     "error": ("bridge", "bridge"),
+    "call.summary": ("model", "bridge"),
     "call.ended": ("phone", "bridge"),
 }
 _TONES: dict[str, Tone] = {

@@ -33,7 +33,9 @@ _PHASES = {
     "call.ended": "ended",
 }
 # A call's figures rest on these, so they go last.
-_LASTING = frozenset({"call.started", "greeting.first_audio", "lead.captured", "appointment.booked", "call.ended"})
+_LASTING = frozenset(
+    {"call.started", "greeting.first_audio", "lead.captured", "appointment.booked", "call.summary", "call.ended"}
+)
 _MAX_LASTING = 20
 
 

@@ -38,6 +38,7 @@ _TONES: dict[str, Tone] = {
     "model.lost": "bad",
     "lead.captured": "good",
     "appointment.booked": "good",
+    "call.summary": "good",
     "operator.command": "operator",
 }
 
@@ -54,23 +55,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     tone: Tone = ""
     at_ms: float | None = None
     """Since the call's beginning; ``None`` for a line that no event has told."""
-
-
-class Transcript:
-    """The lines of a story, made anew only when it has changed."""
-
-    def __init__(self, story: Story) -> None:
-        self._story = story
-        self._revision = -1
-        self._lines: list[Line] = []
-
-    @property
-    def lines(self) -> list[Line]:
-        """In spoken order. Not to be changed."""
-        if self._revision != self._story.revision:
-            self._revision = self._story.revision
-            self._lines = lines_of(self._story)
-        return self._lines
 
 
 def lines_of(story: Story) -> list[Line]:

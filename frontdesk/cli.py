@@ -15,9 +15,11 @@ _COMMANDS = {
     "demo": ("frontdesk.commands", "demo_command", "Watch a simulated call being answered; needs no account."),
     "calls": ("calls.cli", "calls_group", "Look at calls, and step into them."),
     "listen": ("console.cli", "listen_command", "Listen to a live call."),
+    "call": ("frontdesk.cli_call", "call_command", "Call somebody and have the AI speak."),
     "leads": ("calls.cli_leads", "leads_group", "Look at the leads that calls have brought."),
     "outbox": ("calls.cli_outbox", "outbox_group", "See what still has to be posted to webhooks."),
     "appointments": ("calls.cli_appointments", "appointments_group", "Look at appointments, and change them."),
+    "numbers": ("frontdesk.cli_numbers", "numbers_group", "See what Twilio numbers do, point one here, put it back."),
     "businesses": ("calls.cli", "businesses_group", "Check and show business files."),
 }
 

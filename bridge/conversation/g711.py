@@ -1,4 +1,4 @@
-"""Loudness of μ-law audio (ITU-T G.711), without decoding it to samples first."""
+"""μ-law audio (ITU-T G.711): its samples, and its loudness without decoding it first."""
 
 import numpy as np
 
@@ -10,7 +10,9 @@ def _linear(code: int) -> int:
     return -magnitude if code & 0x80 else magnitude
 
 
-_SQUARES = np.array([_linear(code) ** 2 for code in range(256)], dtype=np.float64)
+LINEAR = np.array([_linear(code) for code in range(256)], dtype=np.int16)
+"""The 16-bit sample of each μ-law code."""
+_SQUARES = LINEAR.astype(np.float64) ** 2
 
 
 def rms(audio: bytes) -> float:

@@ -57,8 +57,11 @@ class LiveCall(Protocol):
     def command(self, operator: str, command: Command) -> str | None:
         """An operator steps in. ``None``: accepted and on the record; otherwise one sentence why not."""
 
-    def watch(self, observer: CallObserver | None) -> None:
-        """Somebody watches from now on, or nobody does any more."""
+    def watch(self, observer: CallObserver) -> None:
+        """One more watches from now on."""
+
+    def unwatch(self, observer: CallObserver) -> None:
+        """Who watched does so no more."""
 
     def glimpse(self) -> Sequence[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""

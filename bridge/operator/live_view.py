@@ -129,7 +129,7 @@ class LiveView:
     def _release(self, watch: Watch) -> None:
         self._watches.pop(watch.call_sid, None)
         try:
-            watch.session.watch(None)
+            watch.session.unwatch(watch)
         except Exception:
             log.exception("operator.release_failed", call_sid=watch.call_sid)
 

@@ -5,14 +5,12 @@ from collections.abc import Iterable
 from math import sqrt
 
 from bridge.conversation.g711 import rms
+from bridge.heard_audio import BYTES_PER_MS, NETWORK_PAUSE_MS, Piece, Track
 from bridge.operator.live_call import LiveCall, Standing, standing_of
-from bridge.operator.track import BYTES_PER_MS, Piece, Track
 from calls.events import AgentTranscript, AnyEvent, CallerTranscript
 from calls.ids import CallSid
 from calls.operator import Glimpse, Side
 
-NETWORK_PAUSE_MS = 1_000
-"""A caller's audio that is late by less is late; by more, there was none."""
 LINES_KEPT = 64
 
 

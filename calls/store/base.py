@@ -125,6 +125,9 @@ class CallStore(Protocol):
     async def note_message(self, call_sid: CallSid, message: Message) -> None:
         """Puts a message the caller left on the record, or what became of it since. Nothing for an unknown call."""
 
+    async def note_recording(self, call_sid: CallSid, where: str) -> None:
+        """Puts on the record where the call's audio is kept. Nothing for an unknown call."""
+
     async def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
         """Appends ``call.summary``, to a call that has ended, too. ``None`` if the call is unknown or a bridge owns it: then that
         bridge alone appends, and the end of its stream brings another summary."""

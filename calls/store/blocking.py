@@ -71,6 +71,10 @@ class BlockingStore:
         """See :meth:`calls.store.base.CallStore.note_message`."""
         self._wait(self._store.note_message(call_sid, message))
 
+    def note_recording(self, call_sid: CallSid, where: str) -> None:
+        """See :meth:`calls.store.base.CallStore.note_recording`."""
+        self._wait(self._store.note_recording(call_sid, where))
+
     def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.note_summary`."""
         return self._wait(self._store.note_summary(call_sid, summary, at))

@@ -332,6 +332,14 @@ class SqliteStore:
                 row.record = row.record.with_message(message)
                 await _save(db, row)
 
+    async def note_recording(self, call_sid: CallSid, where: str) -> None:
+        """See :meth:`calls.store.base.CallStore.note_recording`."""
+        async with self.transaction() as db:
+            row = await _row(db, call_sid)
+            if row is not None and row.record.recording != where:
+                row.record = _changed(row.record, recording=where)
+                await _save(db, row)
+
     async def note_summary(self, call_sid: CallSid, summary: CallSummary, at: datetime) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.note_summary`."""
         async with self.transaction() as db:

@@ -19,7 +19,7 @@ def head(facts: Facts, call_sid: str, now: datetime) -> Text:
     """Two lines: the call, and its figures."""
     first, second = Text(" ", no_wrap=True, overflow="ellipsis"), Text(" ", no_wrap=True, overflow="ellipsis")
     first.append(_short(wording.caller(facts.caller), _CALLER), "bold")
-    first.append(f" → {_short(facts.business_id, _BUSINESS) or wording.NOTHING}")
+    first.append(f" {'←' if facts.outbound else '→'} {_short(facts.business_id, _BUSINESS) or wording.NOTHING}")
     first.append(f"  {_short(wording.phase(facts.phase), _BUSINESS)}", _PHASE_STYLES.get(facts.phase, ""))
     age_s = facts.age_s(now)
     first.append(f"  {wording.NOTHING if age_s is None else wording.age(age_s)}")
@@ -67,8 +67,10 @@ def timestamp_text(at: datetime) -> str:
 def _blocks(facts: Facts) -> Iterator[list[Text]]:
     if not facts.lead and not facts.tools:
         yield [Text("No tool used, no lead.", "dim")]
+    if facts.summary:
+        yield [Text("Summary", "bold"), Text(f"  {_said(facts.summary)}"), *_named(facts.outcome)]
     if facts.lead:
-        yield [Text("Lead", "bold"), *(_fact(name, value) for name, value in list(facts.lead.items())[:_MAX_ROWS])]
+        yield [Text("Lead", "bold"), *_named(facts.lead)]
     if facts.appointments:
         yield [Text("Appointments", "bold"), *(Text(f"  {_said(words)}") for words in facts.appointments[-_MAX_ROWS:])]
     if facts.transferred_to:
@@ -77,6 +79,10 @@ def _blocks(facts: Facts) -> Iterator[list[Text]]:
         yield [Text("Tools", "bold"), *map(_tool, facts.tools[-_MAX_ROWS:])]
     if facts.phase == "ended":
         yield list(_ending(facts))
+
+
+def _named(values: dict[str, str]) -> Iterator[Text]:
+    return (_fact(name, value) for name, value in list(values.items())[:_MAX_ROWS])
 
 
 def _ending(facts: Facts) -> Iterator[Text]:

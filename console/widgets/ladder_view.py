@@ -15,7 +15,7 @@ from console.ladder import Rung
 from console.widgets.call_rows import RowsView
 from console.widgets.cells import drawable, fitted, isolated
 
-STYLES = ("cut", "error", "good", "operator", "cursor", "marked", "time", "lanes")
+STYLES = ("cut", "error", "good", "operator", "cursor", "time", "lanes")
 _TIME = 9
 _DELTA = 9
 _WIDE = 66
@@ -44,7 +44,6 @@ class LadderView(RowsView):
         .ladder-view--good { color: $text-success; }
         .ladder-view--operator { color: $text-accent; }
         .ladder-view--cursor { text-style: reverse; }
-        .ladder-view--marked { text-style: bold underline; }
         .ladder-view--time { text-style: dim; }
         .ladder-view--lanes { color: $text-primary; }
     }

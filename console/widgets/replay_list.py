@@ -16,7 +16,7 @@ from console.past_calls import Column
 from console.widgets.call_rows import RowsView
 from console.widgets.cells import fitted
 
-STYLES = ("header", "cursor", "late")
+STYLES = ("header", "cursor")
 HEADER = 1
 """Lines above the first call."""
 
@@ -30,7 +30,6 @@ class PastCallsTable(RowsView):
         height: 1fr;
         .past-calls-table--header { text-style: bold underline; }
         .past-calls-table--cursor { text-style: reverse; }
-        .past-calls-table--late { color: $text-error; text-style: bold; }
     }
     """
 

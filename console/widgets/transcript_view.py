@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Resize
@@ -191,8 +190,3 @@ def _parts(line: Line) -> list[tuple[str, str]]:
         case "cut":
             return [(words, ""), (line.mark, "mark"), ("· never heard:" if unheard else "", "mark"), (unheard, "unheard")]
     return [(words, "")]
-
-
-def widest(lines: Sequence[Line]) -> int:
-    """Cells of the longest body, for tests and measurements."""
-    return max((cell_len(_block(line, 10**6).body) for line in lines), default=0)

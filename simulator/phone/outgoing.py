@@ -6,7 +6,7 @@ somebody answers, with it once it is known who has; with ``AsyncAmd`` at once, a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from calls.address import channel_of, is_e164
@@ -32,7 +32,8 @@ _ERRORS = {
     21219: "The number {to} is unverified. Trial accounts may only make calls to verified numbers.",
 }
 _STATUSES = {20003: 401, 20429: 429}
-_DETECTIONS = ("Enable", "DetectMessageEnd")
+_Detection = Literal["Enable", "DetectMessageEnd"]
+_DETECTIONS: tuple[_Detection, ...] = get_args(_Detection)
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 
 
@@ -47,7 +48,7 @@ class Outgoing:
     number: Number
     """The addresses that were given."""
     timeout_s: int = _RINGS_S
-    detection: Literal["Enable", "DetectMessageEnd"] | None = None
+    detection: _Detection | None = None
     is_async: bool = False
     async_callback: str = ""
     events: frozenset[str] = frozenset(("completed",))
@@ -66,7 +67,8 @@ def outgoing_of(form: Mapping[str, str], events: list[str], *, owned: frozenset[
         Refused: Twilio would not take it.
     """
     to, from_, url, twiml = form.get("To", ""), form.get("From", ""), form.get("Url", ""), form.get("Twiml")
-    _check(to, from_, url, twiml, owned, fails)
+    _check_document(url, twiml)
+    _check_numbers(to, from_, owned, fails)
     method: Method = "GET" if form.get("Method", "POST").upper() == "GET" else "POST"
     number = Number(
         voice_url=url,
@@ -90,15 +92,19 @@ def outgoing_of(form: Mapping[str, str], events: list[str], *, owned: frozenset[
     )
 
 
-def _check(to: str, from_: str, url: str, twiml: str | None, owned: frozenset[str], fails: Mapping[str, int]) -> None:
+def _check_document(url: str, twiml: str | None) -> None:
     if (bool(url)) == (twiml is not None):
         raise Refused(400, 20001, "Exactly one of Url and Twiml has to be given")
     if twiml is not None and len(twiml) > MAX_TWIML_CHARACTERS:
         raise Refused(400, 32018, f"Twiml is over {MAX_TWIML_CHARACTERS} characters")
+    if url and not _is_url(url):
+        raise Refused(400, 21205, _ERRORS[21205].format(url=url))
+
+
+def _check_numbers(to: str, from_: str, owned: frozenset[str], fails: Mapping[str, int]) -> None:
     wrong = (
         (not to, 21201),
         (not from_, 21213),
-        (bool(url) and not _is_url(url), 21205),
         (to in fails, fails.get(to, 0)),
         (not _can_call(to), 21211),
         (not _can_call(from_), 21212),
@@ -106,7 +112,7 @@ def _check(to: str, from_: str, url: str, twiml: str | None, owned: frozenset[st
     )
     for is_wrong, code in wrong:
         if is_wrong:
-            message = _ERRORS.get(code, "The call cannot be made").format(to=to, from_=from_, url=url)
+            message = _ERRORS.get(code, "The call cannot be made").format(to=to, from_=from_)
             raise Refused(_STATUSES.get(code, 400), code, message)
 
 

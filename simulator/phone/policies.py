@@ -47,7 +47,7 @@ class Callee:
     """How long it listens for that; the real one needs two to four seconds."""
     announcement_ms: int = 1500
     """How long a machine speaks before its beep."""
-    person: Caller = Caller()
+    person: Caller = field(default_factory=Caller)
     """What they do once they have answered. Their number is the one that is called, whatever this says."""
 
 

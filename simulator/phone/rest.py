@@ -1,7 +1,7 @@
 """The part of Twilio's REST API that a phone bridge uses: look up, update and create calls, send messages, set up numbers.
 
-Follows Twilio, *Call resource*, *Message resource* and *IncomingPhoneNumber resource*: form in, lower_snake JSON out, dates as in RFC 2822, errors as
-``{"code", "message", "more_info", "status"}``, so that the ``twilio`` SDK reads it like the real one.
+Follows Twilio, *Call resource*, *Message resource* and *IncomingPhoneNumber resource*: form in, lower_snake JSON out, dates as in
+RFC 2822, errors as ``{"code", "message", "more_info", "status"}``, so that the ``twilio`` SDK reads it like the real one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

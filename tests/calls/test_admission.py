@@ -1,7 +1,9 @@
 """Who is let through to the AI: blocked callers, opening hours, lines and budgets; two processes at one store."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -177,6 +179,34 @@ async def test_of_many_who_ring_at_once_at_two_processes_as_many_get_through_as_
     calls = [opened((store, other_store)[number % 2], admitted(number, max_live=3)) for number in range(1, 13)]
     results = await asyncio.gather(*calls)
     assert [one.refusal for one in results].count(None) == 3
+
+
+RINGS = """
+import asyncio, sys
+from calls.store.sqlite import SqliteStore
+from tests.calls.examples import START
+from tests.calls.test_admission import admitted
+
+async def ring(path, first):
+    store = SqliteStore(path)
+    await store.open()
+    sys.stdin.readline()
+    opened = [await store.open_call(admitted(number, max_live=4), START) for number in range(first, first + 8)]
+    print(sum(one.refusal is None for one in opened))
+    await store.close()
+
+asyncio.run(ring(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+async def test_several_processes_never_give_away_more_lines_than_there_are(store: CallStore, path: Path) -> None:
+    command = (sys.executable, "-c", RINGS, str(path))
+    pipe = asyncio.subprocess.PIPE
+    ringing = [await asyncio.create_subprocess_exec(*command, str(first), stdin=pipe, stdout=pipe) for first in (100, 200, 300)]
+    async with asyncio.timeout(60):
+        admitted_by = await asyncio.gather(*(process.communicate(b"now\n") for process in ringing))
+    assert sum(int(out) for out, _ in admitted_by) == 4
+    assert len(await store.list_calls(live=True)) == 24
 
 
 async def spent(store: CallStore, number: int, usd: float | None, at: datetime = START) -> None:

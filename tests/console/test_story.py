@@ -388,3 +388,20 @@ def test_before_any_event_the_list_of_calls_tells_who_it_is() -> None:
 
 def test_a_call_nothing_is_known_of_has_no_age() -> None:
     assert facts_of(Story(SID)).age_s(examples.NOW) is None
+
+
+def test_a_summary_tells_what_an_ended_call_was_about() -> None:
+    told = story(
+        event(1, "call.started", business_id="b", direction="outbound"),
+        event(2, "call.ended", reason="farewell"),
+        event(3, "call.summary", summary="The furnace is cold.", outcome={"urgent": True, "visits": 2}),
+    )
+    facts = facts_of(told)
+    assert (facts.phase, facts.outbound, facts.summary) == ("ended", True, "The furnace is cold.")
+    assert facts.outcome == {"urgent": "True", "visits": "2"}
+    assert lines_of(told)[-1].words == "summary: The furnace is cold."
+
+
+def test_an_appointment_that_was_moved_says_from_when() -> None:
+    told = story(event(1, "appointment.booked", starts_at="2026-01-03T09:00", summary="Boiler", moved_from="2026-01-02T09:00"))
+    assert facts_of(told).appointments == ("2026-01-03T09:00 Boiler (moved from 2026-01-02T09:00)",)

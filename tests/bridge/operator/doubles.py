@@ -35,8 +35,12 @@ class Session:
         self.commands.append((operator, command))
         return self.answer
 
-    def watch(self, observer: CallObserver | None) -> None:
+    def watch(self, observer: CallObserver) -> None:
         self.observer = observer
+
+    def unwatch(self, observer: CallObserver) -> None:
+        assert self.observer is observer
+        self.observer = None
 
     def glimpse(self) -> Sequence[Glimpse]:
         if self.breaks:

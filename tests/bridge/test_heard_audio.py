@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.operator.track import KEPT_MS, Piece, Track
+from bridge.heard_audio import KEPT_MS, Piece, Track
 
 
 def ms(length: int, byte: bytes = b"\x01") -> bytes:

@@ -6,8 +6,10 @@ import msgspec
 
 BYTES_PER_MS = 8
 """μ-law at 8 kHz."""
+NETWORK_PAUSE_MS = 1_000
+"""A caller's audio that is late by less is late; by more, there was none."""
 KEPT_MS = 120_000
-"""How much audio may wait to be heard; beyond it the newest is let go."""
+"""How much audio waits to be heard unless more is asked for."""
 ALL_MS = 1e12
 """Later than anything."""
 _ADJACENT_MS = 1.0
@@ -30,10 +32,11 @@ class Track:
 
     ``slack_ms``: how much later it may come and still be taken for what follows without a break. The caller's audio is never
     interrupted, only delayed, so for it a pause is the network's; the AI pauses whenever it has nothing to say.
+    ``kept_ms``: how much may wait to be taken; beyond it the newest is let go.
     """
 
-    def __init__(self, slack_ms: float = 0) -> None:
-        self._slack_ms = slack_ms
+    def __init__(self, slack_ms: float = 0, kept_ms: float = KEPT_MS) -> None:
+        self._slack_ms, self._kept_ms = slack_ms, kept_ms
         self._waiting: deque[Piece] = deque()
         self._end_ms: float | None = None
 
@@ -45,7 +48,7 @@ class Track:
         start_ms = at_ms if end_ms is None or at_ms > end_ms + self._slack_ms else end_ms
         piece = Piece(start_ms, audio)
         self._end_ms = piece.end_ms
-        if not self._waiting or piece.end_ms - self._waiting[0].at_ms <= KEPT_MS:
+        if not self._waiting or piece.end_ms - self._waiting[0].at_ms <= self._kept_ms:
             self._waiting.append(piece)
 
     def clear(self, at_ms: float) -> None:
@@ -58,6 +61,11 @@ class Track:
                 break
         if self._end_ms is not None:
             self._end_ms = min(self._end_ms, at_ms)
+
+    @property
+    def end_ms(self) -> float | None:
+        """Until when there is audio, taken or not; ``None``: there never was any."""
+        return self._end_ms
 
     def take(self, until_ms: float = ALL_MS) -> list[Piece]:
         """What has been heard by ``until_ms`` and not been taken before, in pieces that lie apart from each other."""

@@ -1,0 +1,78 @@
+"""Both sides of a stream as they were heard, handed out in blocks that follow each other without a gap.
+
+The caller's audio lies where it arrived, the AI's where it was heard: what was sent and then cleared is not in it. Handing out keeps
+references only; :func:`pcm` does the work, in another thread.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bridge.conversation.g711 import LINEAR
+from bridge.heard_audio import NETWORK_PAUSE_MS, Piece, Track
+from calls.recordings.wav import FRAMES_PER_MS
+
+KEPT_MS = 600_000
+"""Audio that may wait to be heard, or for a slow disk."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A span of both sides, in frames of the stream."""
+
+    first: int
+    frames: int
+    caller: Sequence[Piece]
+    agent: Sequence[Piece]
+
+
+class Channels:
+    """Observes a session (:class:`bridge.call.CallObserver`)."""
+
+    def __init__(self) -> None:
+        self._caller, self._agent = Track(NETWORK_PAUSE_MS, KEPT_MS), Track(kept_ms=KEPT_MS)
+        self._taken = 0
+
+    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+        """See ``CallObserver.caller_audio``."""
+        self._caller.offer(audio, at_ms)
+
+    def agent_audio(self, audio: bytes, at_ms: float) -> None:
+        """See ``CallObserver.agent_audio``."""
+        self._agent.offer(audio, at_ms)
+
+    def cleared(self, at_ms: float) -> None:
+        """See ``CallObserver.cleared``."""
+        self._agent.clear(at_ms)
+
+    def take(self, now_ms: float) -> Block:
+        """What is certain by now and was not taken before. Audio of the caller that is only late is waited for."""
+        end_ms = self._caller.end_ms
+        is_late = end_ms is not None and now_ms - end_ms <= NETWORK_PAUSE_MS
+        return self._until(min(now_ms, end_ms) if is_late and end_ms is not None else now_ms)
+
+    def rest(self, now_ms: float) -> Block:
+        """The stream is over: all that was not taken before."""
+        return self._until(max(now_ms, self._caller.end_ms or 0))
+
+    def _until(self, until_ms: float) -> Block:
+        first, self._taken = self._taken, max(self._taken, int(until_ms * FRAMES_PER_MS))
+        return Block(first, self._taken - first, self._caller.take(until_ms), self._agent.take(until_ms))
+
+
+def pcm(block: Block) -> bytes:
+    """The block as interleaved 16-bit samples; where nothing was heard, silence."""
+    samples = np.zeros((block.frames, 2), "<i2")
+    for channel, pieces in enumerate((block.caller, block.agent)):
+        for piece in pieces:
+            _lay(samples[:, channel], piece, block.first)
+    return samples.tobytes()
+
+
+def _lay(channel: np.ndarray[tuple[int], np.dtype[np.int16]], piece: Piece, first: int) -> None:
+    # A sample that begins a billionth of a millisecond too early is that of its own place.
+    start = int(piece.at_ms * FRAMES_PER_MS + 1e-6) - first
+    heard = LINEAR[np.frombuffer(piece.audio, np.uint8)][max(0, -start) :]
+    start = max(0, start)
+    room = channel[start : start + len(heard)]
+    room[:] = heard[: len(room)]
