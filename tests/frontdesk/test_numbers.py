@@ -11,7 +11,7 @@ import requests
 
 from frontdesk import pointing
 from frontdesk.number_backups import changing_backups, read_backups
-from frontdesk.numbers import Setup, in_words, setup_for
+from frontdesk.numbers import Setup, in_words, set_up, setup_for
 from simulator.phone.incoming_numbers import PhoneNumber
 from tests.frontdesk.telephony import ORIGIN, OURS, Desk, a_desk, code_of
 
@@ -107,7 +107,6 @@ async def test_a_command_that_dies_after_twilio_was_asked_can_be_run_again(desk:
     own = desk.cloud.own(OURS, **ELSEWHERE)
     before = at_twilio(desk, own)
     await desk.run("numbers", "point", OURS, "--yes")
-    set_up = pointing.set_up
 
     def answer_is_lost(*arguments: Any) -> Setup:
         set_up(*arguments)

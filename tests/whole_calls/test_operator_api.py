@@ -94,7 +94,7 @@ async def test_between_events_lines_levels_and_phases_are_seen(tmp_path: Path) -
         lines = [message for message in live if message["kind"] == "partial" and message["text"] == TEA]
         assert 0 < max(line["heard_chars"] for line in lines) <= len(TEA)
         phases = [message["phase"] for message in live if message["kind"] == "phase"]
-        assert phases[-2:] == ["greeting", "conversing"]
+        assert list(dict.fromkeys(phases))[-2:] == ["greeting", "conversing"]
         await call.is_over()
 
 
