@@ -167,8 +167,6 @@ class _Adding:
 
 def words_of(event: Event) -> str:
     """An event of any kind in one line."""
-    if event.kind == "call.summary":
-        return f"summary: {event.text('summary')}"
     kind, details = wording.kind(event.kind), wording.details(event)
     if not details:
         return kind

@@ -48,6 +48,7 @@ KINDS = {
     "model.resumed": "model back",
     "call.resumed": "call resumed",
     "error": "error",
+    "call.summary": "summary",
     "call.ended": "ended",
 }
 
@@ -61,7 +62,13 @@ REASONS = {
     "end_call": "the AI ended it",
     "lead_captured": "lead captured",
     "operator": "an operator ended it",
-    "escalated": "handed to a human",
+    "transferred": "handed to a human",
+    "max_cost": "cost too much",
+    "blocked": "blocked",
+    "closed": "outside opening hours",
+    "all_lines_busy": "all lines busy",
+    "over_budget": "over the day's budget",
+    "lost": "lost",
     "caller_hung_up": "caller hung up",
     "busy": "busy",
     "failed": "failed",
@@ -225,7 +232,8 @@ def _ended(event: Event) -> str:
 
 
 def _operator(event: Event) -> str:
-    return f"{event.text('operator')}: {action(event.text('action'))}"
+    words = event.text("text")
+    return f"{event.text('operator')}: {action(event.text('action'))}" + (f" “{words}”" if words else "")
 
 
 def _error(event: Event) -> str:
@@ -255,5 +263,6 @@ _DETAILS: dict[str, Callable[[Event], str]] = {
     "model.resumed": _took,
     "call.resumed": _took,
     "error": _error,
+    "call.summary": lambda event: event.text("summary"),
     "call.ended": _ended,
 }

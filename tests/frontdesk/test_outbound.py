@@ -1,7 +1,7 @@
 """``frontdesk call``: what Twilio is asked for, what is refused before, and how the call is told of."""
 
-import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +130,7 @@ async def test_a_message_of_the_business_is_enough_to_leave_one(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (10004, 1 + 2, "as many calls at a time"),
+        (10004, 3, "as many calls at a time"),
         (21210, 1, "not one of this Twilio account"),
         (21211, 1, "not valid"),
         (21215, 1, "Geo permissions"),
@@ -166,12 +166,10 @@ async def test_a_call_nobody_takes_is_followed_to_its_end(desk: Desk) -> None:
 
 
 async def test_an_answer_that_does_not_come_is_not_taken_for_a_refusal(desk: Desk) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.Event().wait(), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    with pytest.MonkeyPatch.context() as quick:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.MonkeyPatch.context() as quick:
+        port = silent.getsockname()[1]
         quick.setattr("frontdesk.twilio_api.WITHIN_S", 0.2)
         result = await desk.run("call", CALLEE, "--business", "corner-shop", "--yes", TWILIO_API_URL=f"http://127.0.0.1:{port}")
-    silent.close()
     assert (code_of(result), "may have been placed" in result.stderr) == (1, True)
 
 

@@ -73,7 +73,8 @@ class MemoryLedger:
     def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         record, event = self.records.get(call.call_sid), None
         if record is None:
-            body = CallStarted(business_id=call.business_id, from_=call.from_, to=call.to, channel=call.channel)
+            names = ("business_id", "from_", "to", "channel", "direction")
+            body = CallStarted(**{name: getattr(call, name) for name in names})
             event = CallEvent(call.call_sid, 1, at, body)
             self.written.append(event)
             fields = {name: getattr(call, name) for name in call.__struct_fields__ if name != "admission"}

@@ -227,6 +227,7 @@ async def playing(
     signed: bool = True,
     seed: int = 0,
     operators: tuple[OperatorKey, ...] = (),
+    recordings: Place | None = None,
 ) -> AsyncIterator[Playing]:
     """The stage for these scenarios; records are kept in ``folder``."""
     directory = businesses or BusinessDirectory([profile or business()])
