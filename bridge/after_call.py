@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from bridge.model_socket import ModelSocket, ModelUnreachable
 from bridge.settings import ModelEndpoint
 from calls.business import BusinessProfile, Summary
 from calls.events import CallEvent, CallSummary
-from calls.ids import CallSid
+from calls.ids import BusinessId, CallSid
 from calls.store.base import CallStore, StoreError
 
 WITHIN_S = 20.0
@@ -31,6 +31,9 @@ WITHIN_S = 20.0
 ATTEMPTS = 3
 AT_ONCE = 4
 """Summaries under way in one process; they are in nobody's way, and nobody waits for them."""
+RECENT_CALLS = 200
+"""How many calls are looked at for summaries that an earlier process owes."""
+CLOSE_WITHIN_S = 3.0
 MAX_SUMMARY = 2_000
 FUNCTION = "note_call"
 
@@ -68,8 +71,24 @@ class AfterCall:
         """How many calls are being summed up, or wait for it."""
         return len(self._under_way)
 
+    async def sweep(self, profile_of: Callable[[BusinessId], BusinessProfile | None]) -> None:
+        """Takes up the calls of the last day that an earlier process did not come round to. Call it once, at start."""
+        try:
+            recent = await self._store.list_calls(limit=RECENT_CALLS)
+        except StoreError as error:
+            log.error("calls.not_swept", why=str(error))
+            return
+        oldest = datetime.now(UTC) - timedelta(days=1)
+        for record in recent:
+            profile = profile_of(record.business_id)
+            is_left = record.ended and record.summary is None and record.last_line is not None
+            if profile is not None and is_left and datetime.fromisoformat(record.started_at) > oldest:
+                self.stream_over(record.call_sid, profile)
+
     async def close(self) -> None:
-        """Gives up what is under way."""
+        """Lets what is under way finish within ``CLOSE_WITHIN_S``, then gives it up; the next process takes it up again."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=CLOSE_WITHIN_S)
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

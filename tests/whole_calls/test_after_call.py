@@ -93,3 +93,20 @@ def test_an_answer_that_does_not_fit_is_asked_for_again_with_what_is_wrong_and_n
     assert (wrong.record.summary, wrong.record.outcome) == (None, None)
     assert len(wrong.sessions) == 4  # the call's own, and three attempts
     assert "Your last note could not be used: outcome does not fit its schema" in asked(wrong.sessions[-1])
+
+
+async def test_a_call_whose_process_ended_too_early_is_summed_up_by_the_next(tmp_path: Path) -> None:
+    played = note(GOOD, ASKS, ENDS)
+    async with playing(tmp_path, played, profile=business()) as on_stage:  # nobody wanted notes then
+        call = on_stage.call()
+        await call.over()
+    async with playing(tmp_path, played, profile=NOTES) as on_stage:
+        deployment = on_stage.stage.deployment
+        async with asyncio.timeout(WITHIN_S):
+            while deployment.after_call.under_way:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        record = await deployment.store.get_call(call.sid)
+        assert record is not None
+        assert record.summary == "A caller asked for tea."
+        last = (await deployment.store.events(call.sid))[-1]
+        assert (last.kind, last.seq) == ("call.summary", record.last_seq)
