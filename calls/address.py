@@ -9,6 +9,9 @@ from typing import Literal
 
 Channel = Literal["pstn", "whatsapp", "sip", "client"]
 
+# Twilio escapes nothing for us: what could end a header or a line is no address.
+_CLIENT = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+_SIP = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -52,8 +55,8 @@ def is_dialable(address: str) -> bool:
         return True
     prefix, _, rest = address.partition(":")
     if prefix.lower() == "client":
-        return 0 < len(rest) <= 256
-    return prefix.lower() in ("sip", "sips") and "@" in rest and not rest.startswith("@")
+        return _CLIENT.fullmatch(rest) is not None
+    return prefix.lower() in ("sip", "sips") and _SIP.fullmatch(rest) is not None
 
 
 def masked(address: str) -> str:

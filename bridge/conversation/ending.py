@@ -102,6 +102,20 @@ class Ending:
             closing.announcement = announcement
             self._have_said(closing, announcement)
 
+    def call_off(self, reason: str, text: str) -> bool:
+        """What was to become of the caller does not hold any more: they are said goodbye to instead. ``False`` if it is being stored
+        already."""
+        closing = self.closing
+        if closing is None or closing.step not in (Step.SPEAKING, Step.LISTENING):
+            return False
+        closing.reason, closing.may_reopen, closing.announcement = reason, False, None
+        closing.disposition = Disposition(action="hang_up", reason=reason)
+        closing.enter(Step.SPEAKING, self._conversation.now_ms)
+        closing.has_been_heard, closing.asked_at_ms = False, None
+        self._conversation.voice.responses.want_no_more(Purpose.CLOSING)
+        self._have_said(closing, text)
+        return True
+
     def end_now(self, reason: str) -> bool:
         """The call is completed without another word; ``False`` if what becomes of the caller is being stored already."""
         if self.closing is None:
@@ -160,6 +174,8 @@ class Ending:
             return
         if not closing.waits_for_model or response.purpose is not Purpose.CLOSING:
             return
+        if self._conversation.voice.responses.wants(Purpose.CLOSING):
+            return  # these were other last words, which have been called off
         closing.waits_for_model = False
         if not closing.has_been_heard:
             self._say_without_model(closing)

@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from bridge.conversation import handover, model_messages
+from bridge.conversation.closing import Step
 from bridge.conversation.outputs import Answer
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Wish
@@ -59,7 +60,9 @@ class SteppingIn:
     def _refusal(self, command: Command) -> str | None:
         """Why the command cannot be carried out, in a sentence, or ``None``."""
         match command.action:
-            case "hangup" | "force_hangup" | "listen" | "unlisten":
+            case "hangup" | "force_hangup":
+                return self._why_not_ended()
+            case "listen" | "unlisten":
                 return None
             case "escalate":
                 return self._why_not_escalated(command.to)
@@ -67,6 +70,13 @@ class SteppingIn:
                 return self._why_not_told(command)
             case "mute" | "unmute":
                 return self._why_no_ai()
+
+    def _why_not_ended(self) -> str | None:
+        """Once it is being stored what becomes of the caller, it is too late for this bridge to change it."""
+        closing = self._conversation.ending.closing
+        if closing is None or closing.disposition.action == "hang_up" or closing.step in (Step.SPEAKING, Step.LISTENING):
+            return None
+        return "the caller is being handed over just now; hang up by force in a moment"
 
     def _why_no_ai(self) -> str | None:
         conversation = self._conversation
@@ -106,6 +116,7 @@ class SteppingIn:
             case "force_hangup":
                 self._conversation.ending.end_now(REASON)
             case "escalate":
+                self._cut_short()
                 self._conversation.ending.transfer(command.to or None)
             case "say":
                 self._say((command.text or "").strip())
@@ -118,9 +129,22 @@ class SteppingIn:
 
     def _hang_up(self) -> None:
         conversation = self._conversation
-        if conversation.profile is not None:
-            conversation.ending.drop_unheard_reply()
+        closing = conversation.ending.closing
+        if conversation.profile is None:
+            return
+        if closing is not None and closing.disposition.action != "hang_up":
+            conversation.ending.call_off(REASON, conversation.profile.closing_text)
+        else:
+            self._cut_short()
             conversation.ending.say_goodbye(REASON, conversation.profile.closing_text)
+
+    def _cut_short(self) -> None:
+        """An operator steps in now, not when the AI has finished; but never in the greeting or in last words."""
+        conversation = self._conversation
+        if conversation.phase is Phase.CONVERSING:
+            conversation.voice.cut()
+            conversation.interruption.forget()
+        conversation.ending.drop_unheard_reply()
 
     def _say(self, text: str) -> None:
         conversation = self._conversation
@@ -134,9 +158,7 @@ class SteppingIn:
         self.is_muted, self.unmutes_at_ms = True, conversation.now_ms + SILENT_MS
         conversation.voice.responses.withheld = frozenset({Purpose.REPLY, Purpose.PROMPT})
         if conversation.phase is Phase.CONVERSING:
-            conversation.voice.cut()
-            conversation.ending.drop_unheard_reply()
-            conversation.interruption.forget()
+            self._cut_short()
 
     def _unmute(self) -> None:
         self.is_muted, self.unmutes_at_ms = False, inf

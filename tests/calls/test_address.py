@@ -89,3 +89,8 @@ def test_a_person_is_dialled_by_number_client_or_sip(address: str, dialable: boo
 )
 def test_a_log_shows_only_the_end_of_a_number_and_the_start_of_a_name(address: str, shown: str) -> None:
     assert masked(address) == shown
+
+
+@pytest.mark.parametrize("target", ["sip:a b@c", "sip:x@y\r\nz", "sip:@y", "sip:a@b@c", "client:a\nb", "client:\x00", "client:"])
+def test_what_could_end_a_line_or_names_nobody_cannot_be_dialled(target: str) -> None:
+    assert not is_dialable(target)

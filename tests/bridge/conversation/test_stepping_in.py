@@ -214,6 +214,46 @@ def test_a_whatsapp_caller_is_not_put_through_to_a_telephone() -> None:
     assert act(line, "escalate", to="client:dana") is None
 
 
+def test_a_hangup_calls_a_handover_off_and_says_goodbye_instead() -> None:
+    line = Line(STAFFED).greeted()
+    act(line, "escalate")
+    line.begin_speaking()
+    line.audio(400)
+
+    assert act(line, "hangup") is None
+    line.text_done("I'll get Dana.")
+    line.response_done()
+    line.play(500)
+    assert dispositions(line) == []
+    assert "“Thank you for calling, goodbye.”" in instructions(line)[-1]
+    finish_closing(line)
+
+    assert [(d.action, d.reason, d.to) for d in dispositions(line)] == [("hang_up", "operator", None)]
+
+
+def test_a_hangup_comes_too_late_once_the_handover_is_being_stored() -> None:
+    line = Line(STAFFED).greeted()
+    act(line, "escalate")
+    finish_closing(line, "I'll get Dana.")
+
+    assert act(line, "hangup") == "the caller is being handed over just now; hang up by force in a moment"
+    assert [event.action for event in line.events_of(events.OperatorCommand)] == ["escalate"]
+
+
+@pytest.mark.parametrize("action", ["hangup", "escalate"])
+def test_an_operator_does_not_wait_for_the_ai_to_finish(action: Action) -> None:
+    line = Line(STAFFED).greeted()
+    line.turn_begins("u1")
+    line.turn_ends("u1", 1000)
+    line.speak("A very long answer.", 20_000)
+    line.play(1000)
+
+    assert act(line, action) is None
+    assert "clear" in [message["event"] for message in line.sent_to_twilio]
+    finish_closing(line)
+    assert dispositions(line)
+
+
 # --- words --------------------------------------------------------------------------------------------------------------------
 
 
