@@ -59,6 +59,18 @@ class CatchUp:
         self._behind.add(call_sid)
         self._tasks.create_task(self._catch_up(call_sid, may_have_ended=may_have_ended))
 
+    def look_for_missed_calls(self) -> None:
+        """Begins to ask for calls that began and ended while there was no connection."""
+        self._tasks.create_task(self._find_missed_calls())
+
+    async def _find_missed_calls(self) -> None:
+        try:
+            over = await self._http.calls(live=False)
+        except OperatorApiError:
+            return  # whoever is interested finds them among the past calls
+        for call_sid in self._sequences.began_and_ended(over):
+            self.fetch(call_sid)
+
     async def _catch_up(self, call_sid: str, *, may_have_ended: bool) -> None:
         async with self._slots:
             trouble = await self._fetch(call_sid)

@@ -49,8 +49,8 @@ TAKEN_AT_ONCE = 64
 
 OPEN_S = 10.0
 """For the handshake, and again for the snapshot."""
-PING_S = 5.0
-PONG_S = 10.0
+PING_S = 2.0
+PONG_S = 4.0
 """A bridge that has not answered a ping by then is gone."""
 CLOSE_S = 0.5
 FIRST_DELAY_S = 0.25
@@ -119,6 +119,7 @@ class OperatorConnection:
         self._inbox: Inbox[Item] = Inbox(max_waiting, MAX_WAITING_BYTES)
         self._sequences = Sequences()
         self._socket: ClientConnection | None = None
+        self._has_been_connected = False
         self._ids = count(1)
         self._answers: dict[str, asyncio.Future[Result]] = {}
         self._catching_up: CatchUp
@@ -196,12 +197,17 @@ class OperatorConnection:
             self._inbox.close()
 
     async def _connection(self) -> str:
-        """One connection, from beginning to end; says why it ended. Raises :class:`_NotAllowed`, and else nothing."""
+        """One connection, from beginning to end; says why it ended. Raises :class:`_NotAllowed`, and else nothing.
+
+        A token that was good once is tried again: what says no may be a proxy, or a bridge that is being set up anew.
+        """
         try:
             async with asyncio.timeout(self._open_s):
                 socket = await self._open()
-        except _NotAllowed:
-            raise
+        except _NotAllowed as refused:
+            if not self._has_been_connected:
+                raise
+            return str(refused)
         except _Ended as error:
             return str(error)
         except Exception as error:  # OSError, ssl, InvalidHandshake, InvalidURI, a missing proxy library …
@@ -262,6 +268,9 @@ class OperatorConnection:
         self._inbox.put(Connected(message), len(frame), force=True)
         for call_sid in self._sequences.begin(message.calls):
             self._catching_up.fetch(call_sid, may_have_ended=call_sid not in live)
+        if self._has_been_connected:
+            self._catching_up.look_for_missed_calls()
+        self._has_been_connected = True
 
     async def _listen(self, socket: "ClientConnection") -> None:
         """Takes what comes. Raises :class:`_Ended`."""

@@ -4,7 +4,8 @@ A call's events are numbered 1, 2, 3 … without gaps, so whoever reads them can
 without it. :class:`Sequences` decides; who asks the bridge for the missing ones is :mod:`console.connection`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from console.protocol import CallSummary, Event
 
@@ -28,14 +29,23 @@ class Sequences:
         self._over: dict[str, None] = {}  # in the order they ended: the longest over is forgotten first
         self._held: dict[str, dict[int, Event]] = {}
         self._target: dict[str, int] = {}
+        self._has_begun = False
+        self._latest_at: datetime | None = None  # by the bridge's clock, of all that was passed on
+        self._away_since: datetime | None = None
 
-    def begin(self, calls: Iterable[CallSummary]) -> list[str]:
-        """A connection begins with these live calls. Returns those known from before that have gone on, or ended, meanwhile: their
-        events after :meth:`last` are to be fetched."""
+    def begin(self, calls: Sequence[CallSummary]) -> list[str]:
+        """A connection begins with these live calls. Returns those known from before that have gone on, or ended, meanwhile, and those
+        that began meanwhile: their events after :meth:`last` are to be fetched. On the first connection nothing was missed."""
         self._held.clear()
         self._target.clear()
+        self._away_since = self._latest_at
         stands = {call.call_sid: call.last_seq for call in calls}
         behind = [sid for sid, last in self._last.items() if sid not in self._over and stands.get(sid, last + 1) > last]
+        if self._has_begun:
+            behind += self._unknown(calls)
+        self._has_begun = True
+        for call in calls:
+            self._seen_at(call.started_at)
         for sid, seq in stands.items():
             # A bridge that crashed may have lost numbers that had been seen; they are given out again.
             if self._last.get(sid, seq) >= seq:
@@ -44,6 +54,23 @@ class Sequences:
             self._held[sid] = {}
             self._target[sid] = stands.get(sid, 0)
         return behind
+
+    def began_and_ended(self, calls: Sequence[CallSummary]) -> list[str]:
+        """Of calls that are over, those that began after all that had been passed on when the present connection began: nobody here has
+        heard of them, and all their events are to be fetched."""
+        since = self._away_since
+        missed = self._unknown([call for call in calls if since is not None and call.started_at > since])
+        for call in calls:
+            if call.call_sid in missed:
+                self._held[call.call_sid] = {}
+                self._target[call.call_sid] = call.last_seq
+        return missed
+
+    def _unknown(self, calls: Sequence[CallSummary]) -> list[str]:
+        unknown = [call.call_sid for call in calls if call.call_sid not in self._last]
+        for call_sid in unknown:
+            self._remember(call_sid, 0)
+        return unknown
 
     def take(self, event: Event) -> list[Event]:
         """What can be passed on now that ``event`` came: it, or nothing. If nothing, see :meth:`is_behind`."""
@@ -109,7 +136,11 @@ class Sequences:
         self._over[event.call_sid] = None
         return True
 
+    def _seen_at(self, at: datetime) -> None:
+        self._latest_at = at if self._latest_at is None else max(at, self._latest_at)
+
     def _passed(self, event: Event) -> Event:
+        self._seen_at(event.at)
         self._remember(event.call_sid, event.seq)
         if event.kind == "call.ended":
             self._over[event.call_sid] = None

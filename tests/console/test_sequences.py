@@ -1,7 +1,9 @@
 """Which events have been passed on, and which are missing."""
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def test_a_skipped_number_holds_later_events_back_until_it_is_fetched() -> None:
 
 
 def test_one_call_that_is_behind_does_not_hold_another_back() -> None:
-    sequences = following(3)
+    sequences = Sequences()
     sequences.begin([call(3), call(8, B)])
     sequences.take(event(6))
     assert seqs(sequences.take(event(9, B))) == [9]
@@ -171,3 +173,29 @@ def test_whatever_comes_in_whatever_order_each_event_is_passed_on_once_and_in_or
     passed += sequences.fetched(A, [event(seq) for seq in range(1, 13)])
     assert seqs(passed) == list(range(1, len(passed) + 1))
     assert not sequences.is_behind(A)
+
+
+def test_a_call_that_began_while_away_is_behind_from_its_first_event() -> None:
+    sequences = Sequences()
+    sequences.begin([call(3)])
+    assert sequences.begin([call(3), call(5, B)]) == [B]
+    assert sequences.last(B) == 0
+    assert sequences.is_behind(B)
+
+
+def test_on_the_first_connection_nothing_was_missed() -> None:
+    sequences = Sequences()
+    assert sequences.begin([call(7)]) == []
+    assert sequences.began_and_ended([call(9, B)]) == []
+
+
+def test_a_call_that_began_and_ended_while_away_is_found_by_when_it_began() -> None:
+    sequences = Sequences()
+    sequences.begin([call(3)])
+    sequences.begin([call(3)])
+    later = msgspec.structs.replace(call(4, B), started_at=call(3).started_at + timedelta(seconds=1))
+    before = msgspec.structs.replace(call(4, "CAold"), started_at=call(3).started_at - timedelta(seconds=1))
+
+    assert sequences.began_and_ended([later, before]) == [B]
+    assert sequences.is_behind(B)
+    assert sequences.began_and_ended([later]) == []
