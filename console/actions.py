@@ -3,6 +3,8 @@
 The call is pinned when the key is pressed: what is asked, sent and reported is about that call, wherever the cursor is by then.
 """
 
+import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +13,7 @@ from textual.binding import BindingType
 
 from console import keys, wording
 from console.board import CallRow
+from console.endpoint import Endpoint
 from console.screens.live import DeskScreen
 from console.widgets.cells import drawable, isolated
 
@@ -124,9 +127,11 @@ class ActingScreen(DeskScreen):
     def action_listen(self) -> None:
         """Tells how to hear the call: the console itself plays nothing."""
         if (call_sid := self.chosen_call()) is not None:
-            command = f"frontdesk listen {drawable(call_sid)} | ffplay -nodisp -"
-            self.desk.copy_to_clipboard(command)
-            self.desk.notify(f"Run in another terminal (copied):\n{command}", title="Listen", markup=False, timeout=15)
+            command = f"frontdesk listen {drawable(call_sid)}"
+            player = "ffplay -nodisp -autoexit -"
+            self.desk.copy_to_clipboard(f"{command}{_where(self.desk.connection)} | {player}")
+            told = f"Run in another terminal (copied, with address and token):\n{command} | {player}"
+            self.desk.notify(told, title="Listen", markup=False, timeout=15)
 
     def action_copy_id(self) -> None:
         """Copies the call's id."""
@@ -135,15 +140,31 @@ class ActingScreen(DeskScreen):
             self.desk.notify(drawable(call_sid), title="Call id copied", markup=False)
 
 
+def _where(connection: object) -> str:
+    """The options that name this console's bridge; empty if the environment names it already."""
+    endpoint = getattr(connection, "endpoint", None)
+    if not isinstance(endpoint, Endpoint):
+        return ""
+    named = {"FRONTDESK_URL": endpoint.url, "FRONTDESK_TOKEN": endpoint.token}
+    if all(os.environ.get(name) == value for name, value in named.items()):
+        return ""
+    return f" --url {shlex.quote(endpoint.url)} --token {shlex.quote(endpoint.token)}"
+
+
 async def step_in(desk: "ConsoleApp", pinned: PinnedCall, action: str) -> None:
     """Asks, unless nothing has to be asked; sends the command for the pinned call; shows the answer."""
     from console.screens.confirm import ConfirmScreen, ForceScreen  # noqa: PLC0415  (dialogs need this module's types)
+    from console.screens.escalate import EscalateScreen  # noqa: PLC0415
     from console.screens.say import SayScreen  # noqa: PLC0415
 
     text: str | None = None
+    to: str | None = None
     match action:
-        case "hangup" | "escalate":
+        case "hangup":
             agreed = await desk.push_screen_wait(ConfirmScreen(pinned, DEEDS[action]))
+        case "escalate":
+            agreed = await desk.push_screen_wait(question := EscalateScreen(pinned, DEEDS[action]))
+            to = question.to or None
         case "force_hangup":
             agreed = await desk.push_screen_wait(ForceScreen(pinned, DEEDS[action]))
         case "whisper" | "say":
@@ -152,15 +173,15 @@ async def step_in(desk: "ConsoleApp", pinned: PinnedCall, action: str) -> None:
         case _:
             agreed = True
     if agreed:
-        await _send(desk, pinned, action, text)
+        await _send(desk, pinned, action, text, to)
 
 
-async def _send(desk: "ConsoleApp", pinned: PinnedCall, action: str, text: str | None) -> None:
+async def _send(desk: "ConsoleApp", pinned: PinnedCall, action: str, text: str | None, to: str | None) -> None:
     row = desk.board.rows.get(pinned.call_sid)
     if row is None or row.ended:
         desk.notify("This call has ended meanwhile.", title=pinned.names(), severity="warning", markup=False)
         return
-    result = await desk.connection.command(pinned.call_sid, action, text)
+    result = await desk.connection.command(pinned.call_sid, action, text, to)
     if result.ok:
         desk.notify(DEEDS[action].done, title=pinned.names(), markup=False)
     else:

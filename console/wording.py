@@ -167,10 +167,10 @@ def is_late(greeting_latency_ms: int | None) -> bool:
 
 
 def cost(usd: float | None) -> str:
-    """Money: ``$0.12``; below a cent with three places."""
+    """Money: ``$0.12``; below a cent in cents, ``0.8¢``."""
     if usd is None:
         return NOTHING
-    return f"${usd:.3f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
+    return f"{usd * 100:.1f}¢" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
 def clock(at: datetime, zone: tzinfo | None = None) -> str:

@@ -117,24 +117,31 @@ class Orders:
         if record.owner is None:
             await self._endings.call_over(record.call_sid, "completed", None)
         else:
-            self._end_later(record.call_sid)
+            self._end_later(key, record.call_sid)
         return Answer()
 
     async def _note(self, key: OperatorKey, record: CallRecord) -> None:
-        """Puts the command on the record, unless a bridge owns it: then only that may write."""
+        """Puts the command on the record, unless a bridge owns it: then only that may write, as long as it lives."""
         log.info("operator.force_hangup", call_sid=record.call_sid, operator=key.name, owner=record.owner)
-        if record.owner is not None:
-            return
+        if record.owner is None:
+            await self._append(key, record.call_sid)
+
+    async def _append(self, key: OperatorKey, call_sid: CallSid) -> None:
+        """Appends the command to a call that is not over."""
         body = OperatorCommand(operator=key.name, action="force_hangup")
-        event = await _bounded(self._store.append_next(record.call_sid, body, datetime.now(UTC)))
+        event = await _bounded(self._store.append_next(call_sid, body, datetime.now(UTC)))
         if event is not None:
             self._bus.publish(event)
 
-    def _end_later(self, call_sid: CallSid) -> None:
-        """Its owner hears of the end from Twilio and ends the record; one that is gone does not."""
+    def _end_later(self, key: OperatorKey, call_sid: CallSid) -> None:
+        """Its owner hears of the end from Twilio and ends the record; one that is gone does not, and writes nothing any more."""
 
         async def end() -> None:
             await asyncio.sleep(ENDED_WITHIN_S)
+            try:
+                await self._append(key, call_sid)
+            except (StoreError, TimeoutError) as error:
+                log.error("operator.not_recorded", call_sid=call_sid, why=str(error) or "timeout")
             await self._endings.call_over(call_sid, "completed", None)
 
         task = asyncio.create_task(end(), name=f"end-{call_sid}")

@@ -91,8 +91,8 @@ def _ending(facts: Facts) -> Iterator[Text]:
     if facts.duration_ms is not None:
         yield _fact("lasted", wording.spoken_age(facts.duration_ms / 1000))
     yield _fact("cost", wording.cost(facts.cost_usd))
-    for name, tokens in list(facts.usage.items())[:_MAX_ROWS]:
-        yield _fact(name.replace("_", " "), f"{tokens:,} tokens")
+    for name, amount in list(facts.usage.items())[:_MAX_ROWS]:
+        yield _fact(name.removesuffix("_ms").replace("_", " "), f"{amount:,} {'ms' if name.endswith('_ms') else 'tokens'}")
 
 
 def _fact(name: str, value: str) -> Text:

@@ -11,8 +11,8 @@ from console.board import CallRow
 Cell = tuple[str, str]
 """The text of a cell and the name of its style; no style: that of the line."""
 
-WIDE = 110
-"""From this many cells on the columns take their wider form."""
+WIDE = 106
+"""From this many cells on the columns take their wider form: a terminal of 110, with a scroll bar or without."""
 LAST_LINE_MIN = 18
 """Below this the last line is not worth reading; another column goes instead."""
 

@@ -36,6 +36,7 @@ class ScriptedConnection:
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self.commands: list[tuple[str, str, str | None]] = []
+        self.targets: list[str] = []
         self.error = ""
         """What commands are answered with; empty: accepted."""
         self._items: asyncio.Queue[Item] = asyncio.Queue()
@@ -55,6 +56,8 @@ class ScriptedConnection:
 
     async def command(self, call_sid: str, action: str, text: str | None = None, to: str | None = None) -> Result:
         self.commands.append((call_sid, action, text))
+        if to is not None:
+            self.targets.append(to)
         return Result("c1", not self.error, self.error)
 
     async def taken(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from console.app import ConsoleApp
 from console.screens.confirm import ConfirmScreen, ForceScreen
@@ -216,3 +216,16 @@ async def test_the_id_of_the_call_is_copied_and_that_is_told() -> None:
         await press(pilot, "j", "y")
         assert app.clipboard == TWO.call_sid
         assert titles(app) == ["Call id copied"]
+
+
+async def test_a_caller_can_be_handed_to_somebody_else_than_the_businesss_own_human() -> None:
+    connection = two_calls()
+    app = console(connection)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await press(pilot, "e", "shift+tab")
+        app.screen.query_one("#to", Input).value = " client:dana "
+        app.screen.query_one("#to", Input).focus()
+        await press(pilot, "enter")
+        assert connection.commands == [(ONE.call_sid, "escalate", None)]
+        assert connection.targets == ["client:dana"]

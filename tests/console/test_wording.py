@@ -53,7 +53,7 @@ def test_a_greeting_is_late_above_its_limit(ms: int | None, late: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("usd", "text"), [(None, "–"), (0, "$0.00"), (0.0042, "$0.004"), (0.0512, "$0.05"), (1234.5, "$1,234.50")]
+    ("usd", "text"), [(None, "–"), (0, "$0.00"), (0.0042, "0.4¢"), (0.0512, "$0.05"), (1234.5, "$1,234.50")]
 )
 def test_money_is_written_in_dollars(usd: float | None, text: str) -> None:
     assert wording.cost(usd) == text

@@ -130,7 +130,7 @@ def test_of_a_call_that_another_owns_the_record_is_left_to_it_for_a_while() -> N
         assert await office.asks("force_hangup") == Answer()
         assert office.done == [HANG_UP, "completed"]
         await asyncio.sleep(ENDED_WITHIN_S + 1)
-        assert office.done == [HANG_UP, "completed", ("over", "completed")]
+        assert office.done == [HANG_UP, "completed", NOTED, ("published", 7), ("over", "completed")]
         await office.orders.close()
 
     run_virtually(forced())
