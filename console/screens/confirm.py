@@ -1,6 +1,6 @@
 """The questions before a call is ended or handed over. They name the call; the harmless answer has the focus."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,7 +11,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from console import keys
-from console.actions import Deed, PinnedCall
+from console.actions import Deed, PinnedCall, pin
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
 
 ACK_LENGTH = 4
 """Characters of the call id that have to be typed before it is cut off."""
@@ -26,6 +29,7 @@ class Question(ModalScreen[bool]):
         super().__init__()
         self.pinned = pinned
         self.deed = deed
+        self._told = pinned.describe()
 
     def compose(self) -> ComposeResult:
         """The call, what will happen, and both answers."""
@@ -34,6 +38,17 @@ class Question(ModalScreen[bool]):
             yield Static(self.pinned.describe(), id="who")
             yield Label(self.deed.consequence, id="consequence", markup=False)
             yield from self.answers()
+
+    def paint(self) -> None:
+        """Keeps age and phase of the pinned call true while the operator thinks."""
+        who = self.query("#who")
+        desk = cast("ConsoleApp", self.app)
+        row = desk.board.rows.get(self.pinned.call_sid)
+        if row is not None and who:
+            now = pin(row, desk.now()).describe()
+            if now != self._told:
+                self._told = now
+                who.first(Static).update(now)
 
     def answers(self) -> ComposeResult:
         """The buttons; the harmless one first."""

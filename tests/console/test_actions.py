@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from console.app import ConsoleApp
+from console.protocol import PhaseChanged
 from console.screens.confirm import ConfirmScreen, ForceScreen
 from console.screens.say import SayScreen
 from tests.console import examples
-from tests.console.scripted import SIZE, ScriptedConnection, call, connected, console, lost, on_screen, press, settled
+from tests.console.scripted import SIZE, Clock, ScriptedConnection, call, connected, console, lost, on_screen, press, settled
 
 ONE, TWO = call(1), call(2)
 ENDED: dict[str, Any] = {"reason": "caller_hung_up", "duration_ms": 5_000}
@@ -229,3 +230,17 @@ async def test_a_caller_can_be_handed_to_somebody_else_than_the_businesss_own_hu
         await press(pilot, "enter")
         assert connection.commands == [(ONE.call_sid, "escalate", None)]
         assert connection.targets == ["client:dana"]
+
+
+async def test_a_dialog_tells_the_age_and_phase_of_its_call_as_they_are_now() -> None:
+    connection, now = two_calls(), Clock()
+    app = console(connection, clock=now)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await press(pilot, "ctrl+k")
+        before = on_screen(app)
+        now.add(75)
+        connection.tell(PhaseChanged(ONE.call_sid, "closing", muted=False))
+        await settled(pilot)
+        assert on_screen(app) != before
+        assert "closing" in str(app.screen.query_one("#who", Static).content)

@@ -52,9 +52,7 @@ def test_a_greeting_is_late_above_its_limit(ms: int | None, late: bool) -> None:
     assert wording.is_late(ms) is late
 
 
-@pytest.mark.parametrize(
-    ("usd", "text"), [(None, "–"), (0, "$0.00"), (0.0042, "0.4¢"), (0.0512, "$0.05"), (1234.5, "$1,234.50")]
-)
+@pytest.mark.parametrize(("usd", "text"), [(None, "–"), (0, "$0.00"), (0.0042, "0.4¢"), (0.0512, "$0.05"), (1234.5, "$1,234.50")])
 def test_money_is_written_in_dollars(usd: float | None, text: str) -> None:
     assert wording.cost(usd) == text
 
