@@ -23,6 +23,7 @@ from bridge.conversation.phases import Phase
 from bridge.conversation.resumption import Resumed, heard_in
 from bridge.endings import Report
 from bridge.model_socket import ModelSocket, ModelUnreachable
+from bridge.recording.recorder import StreamRecording
 from bridge.services import Services
 from bridge.spoken_lines import lines_of
 from bridge.tool_runner import ToolFailed
@@ -88,6 +89,7 @@ class CallSession:
         self._report: Report | None = None
         self._is_given_up = False
         self._observers: tuple[CallObserver, ...] = ()
+        self._recording: StreamRecording | None = None
         self._answered: str | None = None
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -135,6 +137,8 @@ class CallSession:
             await self._over.wait()
         finally:
             over_at = datetime.now(UTC)
+            if self._recording is not None:
+                self._recording.end()
             self._disarm()
             await self._finish_stream(reader, writer)
             if self._call_sid is not None:
@@ -338,6 +342,8 @@ class CallSession:
             self._call_sid = check.call_sid
             self._profile, self._caller = profile, record
             self._services.metrics.calls.inc()
+            if self._services.recorder is not None and not self._over.is_set():
+                self._recording = self._services.recorder.begin(self, profile, record)
             if self._model_task is None:
                 self._open_model(token.business_id)
             rate = self._services.prices.rate_of(profile.model or settings.model.default_model, profile.audio.transcription_model)

@@ -1,7 +1,7 @@
 """What every call of a process shares."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -17,6 +17,9 @@ from calls.ids import BusinessId
 from calls.journal import Journal
 from calls.prices import Prices, load_prices
 from calls.store.base import CallStore
+
+if TYPE_CHECKING:
+    from bridge.recording.recorder import Recorder
 
 
 class Businesses(Protocol):
@@ -38,6 +41,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolRunner
     metrics: BridgeMetrics
     after_call: AfterCall
+    recorder: "Recorder | None" = None
+    """``None``: nothing is recorded."""
     builtin_tools: Mapping[str, BuiltinRun] = {}
     """By name, those that need more than the conversation."""
     prices: Prices = msgspec.field(default_factory=lambda: Prices(load_prices()))

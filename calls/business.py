@@ -311,7 +311,7 @@ class BusinessProfile(Table, frozen=True, kw_only=True):
     def outbound_greeting_text(self) -> str:
         """The greeting of a call the business has placed, as it is to be spoken."""
         own = self.outbound.greeting
-        return self.greeting_text if own is None else own.replace("{name}", self.name)
+        return self.greeting_text if own is None else self._told_of_recording(own)
 
     @property
     def machine_message(self) -> str | None:

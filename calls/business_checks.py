@@ -182,6 +182,11 @@ def _recording(draft: Draft) -> Iterator[Finding]:
         )
 
 
+def _outbound(draft: Draft) -> Iterator[Finding]:
+    if "outbound" in draft.given and not any(map(is_e164, draft.profile.numbers)):
+        yield Finding("outbound", "has no telephone number to call from; add one to numbers", "warning")
+
+
 def _escalation(draft: Draft) -> Iterator[Finding]:
     profile = draft.profile
     if profile.escalation is None:
@@ -325,6 +330,7 @@ _CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _limits,
     _turns,
     _recording,
+    _outbound,
     _escalation,
     _summary,
     _tools,

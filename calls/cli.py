@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from calls.cli_audio import export_audio
 from calls.cli_output import (
     CSV_HEADER,
     CommandError,
@@ -59,7 +60,7 @@ def calls_group() -> None:
     be named by the beginning of its SID.
 
     \b
-    Exit codes: 0 done · 1 failed · 2 usage · 3 store or bridge unavailable · 4 no such call
+    Exit codes: 0 done · 1 failed · 2 usage · 3 store or bridge unavailable · 4 no such call or recording
     """
 
 
@@ -137,16 +138,28 @@ def show_command(sid: str, only_events: bool, as_json: bool, as_jsonl: bool, sto
     "= + - or @ gets an apostrophe before it, so that no spreadsheet calculates it.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False, writable=True), default="-", help="A file instead of stdout.")
+@click.option(
+    "--audio",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True),
+    metavar="FILE",
+    help="The call's recording instead of its events, as a stereo WAV file, the caller left; - for stdout.",
+)
 @store_option
-def export_command(sids: Sequence[str], everything: bool, form: str, output: str, store_url: str) -> None:
-    """Export the events of calls.
+def export_command(*, sids: Sequence[str], everything: bool, form: str, output: str, audio: str | None, store_url: str) -> None:
+    """Export the events of calls, or one call's recording.
 
     \b
     Examples:
       frontdesk calls export CA12ab
       frontdesk calls export --all --format csv --output calls.csv
       frontdesk calls export --all | jq -r 'select(.kind=="lead.captured").fields.phone'
+      frontdesk calls export CA12ab --audio call.wav
     """
+    if audio is not None:
+        if len(sids) != 1 or everything or output != "-":
+            raise click.UsageError("--audio FILE takes one call, and neither --all nor --output.")
+        export_audio(from_store(store_url, lambda store: _named_call(store, sids[0])), audio)
+        return
     if bool(sids) == everything:
         raise click.UsageError("Name the calls to export, or give --all.")
 

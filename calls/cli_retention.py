@@ -102,10 +102,9 @@ def is_terminal() -> bool:
 
 
 def _kept(store: "CallStore") -> "Kept":
-    from calls.retention import Kept  # noqa: PLC0415
-    from calls.store import appointments_of, retention_of  # noqa: PLC0415
+    from calls.retention import kept_in  # noqa: PLC0415
 
-    return Kept(retention_of(store), appointments_of(store))
+    return kept_in(store)
 
 
 def _without_separators(caller: str) -> str:

@@ -39,7 +39,7 @@ def print_calls(records: Sequence[CallRecord]) -> None:
             Text(record.call_sid[:_SHORT_SID] if short else record.call_sid),
             Text(_time(record.started_at)),
             Text(printable(record.business_id)),
-            Text(printable(record.from_)),
+            Text(printable(f"→ {record.from_}" if record.direction == "outbound" else record.from_)),
             Text(record.phase, style=_PHASE_STYLES[record.phase]),
             Text("" if record.greeting_latency_ms is None else f"{record.greeting_latency_ms} ms"),
             Text(str(record.barge_ins)),
@@ -75,8 +75,9 @@ def _print_facts(out: Console, record: CallRecord) -> None:
 def _facts(record: CallRecord) -> Iterable[tuple[str, str]]:
     yield "Call", record.call_sid
     yield "Business", record.business_id
-    yield "From", f"{record.from_} ({record.channel})"
-    yield "To", record.to
+    person, business = ("To", "From") if record.direction == "outbound" else ("From", "To")
+    yield person, f"{record.from_} ({record.channel})"
+    yield business, record.to
     yield "Started", f"{_time(record.started_at)} UTC"
     if record.ended_at is not None:
         duration = "" if record.duration_ms is None else f", {record.duration_ms / 1000:.1f} s"

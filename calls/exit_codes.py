@@ -15,6 +15,6 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 3
     """The call store or a server cannot be reached or opened; trying again later may help."""
     NOT_FOUND = 4
-    """There is no such call, business or appointment."""
+    """There is no such call, business or appointment, or no recording of it."""
     INTERRUPTED = 130
     """Ended by Ctrl+C."""

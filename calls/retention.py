@@ -16,8 +16,10 @@ import structlog
 from calls.business import BusinessProfile
 from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord
+from calls.recordings.shelf import RecordingsKept
+from calls.store import appointments_of, retention_of
 from calls.store.appointments import AppointmentStore
-from calls.store.base import StoreError
+from calls.store.base import CallStore, StoreError
 from calls.store.retention import RetentionStore
 
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
@@ -45,6 +47,15 @@ class Kept(NamedTuple):
     calls: RetentionStore
     appointments: AppointmentStore
     others: tuple[Forgetful, ...] = ()
+
+
+def kept_in(store: CallStore) -> Kept:
+    """Everything that is kept of a store's calls.
+
+    Raises:
+        StoreUnavailable: that kind of store does not forget.
+    """
+    return Kept(retention_of(store), appointments_of(store), (RecordingsKept(store),))
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):

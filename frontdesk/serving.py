@@ -29,11 +29,12 @@ from calls.journal import Journal
 from calls.outbox import wanted_by
 from calls.prices import Prices
 from calls.record import CallRecord, Message
-from calls.retention import Kept
-from calls.store import appointments_of, open_store, outbox_of, retention_of
+from calls.retention import kept_in
+from calls.store import appointments_of, open_store, outbox_of
 from calls.store.base import CallStore, NewCall, OpenedCall
 from calls.store.blocking import BlockingStore
 from frontdesk.housekeeping import housekeeping
+from frontdesk.recordings import as_recorded, recording
 from frontdesk.settings import Settings
 from webhooks.context import Context
 from webhooks.dispatch import TwilioAuth
@@ -113,7 +114,7 @@ async def deployed(
         calls.store.base.StoreError: the store cannot be opened.
         calls.business_files.BusinessFileError: a business file cannot be used.
     """
-    directory = businesses if businesses is not None else load_businesses(settings.businesses)
+    directory = as_recorded(businesses if businesses is not None else load_businesses(settings.businesses), settings.recordings)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         store = open_store(settings.store, wants=wanted_by(directory))
@@ -124,10 +125,12 @@ async def deployed(
         endings = Endings(store, journal, settings.bridge.owner, bus.publish)
         stack.push_async_callback(endings.close)
         await endings.sweep()
-        await stack.enter_async_context(housekeeping(Kept(retention_of(store), appointments_of(store)), directory))
+        await stack.enter_async_context(housekeeping(kept_in(store), directory))
         await stack.enter_async_context(posting(outbox_of(store), directory, settings.bridge.owner))
         after_call = AfterCall(store, settings.bridge.model, announce=bus.publish)
         stack.push_async_callback(after_call.close)
+        await after_call.sweep(directory.get)
+        recorder = await stack.enter_async_context(recording(settings.recordings, store))
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -139,6 +142,7 @@ async def deployed(
                 tools=await stack.enter_async_context(ToolRunner()),
                 metrics=BridgeMetrics(),
                 after_call=after_call,
+                recorder=recorder,
                 prices=Prices(settings.prices),
                 builtin_tools={
                     "send_sms": stack.enter_context(Messages(settings.bridge.twilio)).send_sms,

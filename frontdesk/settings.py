@@ -12,6 +12,7 @@ import msgspec
 from bridge.operator.tokens import OperatorKey, TokensUnusable, parse_tokens
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
 from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
+from calls.recordings.place import Place, PlaceUnusable, parse_place
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
@@ -31,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     businesses: Path
     store: str
     bridge: BridgeSettings
+    recordings: Place | None = None
+    """Where calls are recorded to; ``None``: they are not."""
     prices: PriceTable = msgspec.field(default_factory=shipped_prices)
 
 
@@ -71,6 +74,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
             operators=_operators(environ),
         ),
+        recordings=_recordings(environ),
         prices=_prices(environ),
     )
 
@@ -141,6 +145,13 @@ def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:
         return parse_tokens(environ.get("OPERATOR_TOKENS") or "")
     except TokensUnusable as unusable:
         raise SettingsError(f"OPERATOR_TOKENS: {unusable}") from None
+
+
+def _recordings(environ: Mapping[str, str]) -> Place | None:
+    try:
+        return parse_place(environ.get("FRONTDESK_RECORDINGS") or "off")
+    except PlaceUnusable as unusable:
+        raise SettingsError(f"FRONTDESK_RECORDINGS: {unusable}.") from None
 
 
 def _prices(environ: Mapping[str, str]) -> PriceTable:

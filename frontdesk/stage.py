@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.operator.tokens import OperatorKey
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
 from calls.business_files import BusinessDirectory, load_businesses
+from calls.recordings.place import Place
 from frontdesk.serving import Deployment, deployed, listen
 from frontdesk.settings import DEFAULT_MODEL, Settings
 from simulator import voice
@@ -85,6 +86,7 @@ async def stage(
     signed: bool = True,
     log_audio: bool = True,
     operators: tuple[OperatorKey, ...] = (),
+    recordings: Place | None = None,
 ) -> AsyncIterator[Stage]:
     """Sets the stage, and clears it when the block is left: nothing of it is left behind."""
     directory = businesses if isinstance(businesses, BusinessDirectory) else load_businesses(businesses)
@@ -109,6 +111,7 @@ async def stage(
                 drain_s=0,
                 operators=operators,
             ),
+            recordings=recordings,
         )
         try:
             async with deployed(settings, listener, businesses=directory) as deployment:

@@ -4,10 +4,13 @@ behind."""
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.calls import moto_s3
 
 settings.register_profile("repeatable", derandomize=True, database=None, print_blob=True)
 settings.register_profile("explore", print_blob=True)
@@ -35,3 +38,17 @@ async def leaves_no_task_behind() -> AsyncIterator[None]:
             break
         await asyncio.sleep(0)
     assert left == set()
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """An S3 on this machine."""
+    with moto_s3.served() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_url: str, tmp_path: Path) -> Iterator[moto_s3.S3]:
+    """An empty bucket of it, that this process and those it starts find by their environment."""
+    with moto_s3.empty_bucket(s3_url, tmp_path / "tmp") as bucket:
+        yield bucket

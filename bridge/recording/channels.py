@@ -15,6 +15,8 @@ from calls.recordings.wav import FRAMES_PER_MS
 
 KEPT_MS = 600_000
 """Audio that may wait to be heard, or for a slow disk."""
+LONGEST_PIECE_MS = 100
+"""Twilio's have 20 ms. What arrives next began no longer ago."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -35,29 +37,37 @@ class Channels:
 
     def caller_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.caller_audio``."""
-        self._caller.offer(audio, at_ms)
+        # What arrives now has been said by now.
+        self._caller.offer(audio, _whole_frame(at_ms) - len(audio) / FRAMES_PER_MS)
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.agent_audio``."""
-        self._agent.offer(audio, at_ms)
+        self._agent.offer(audio, _whole_frame(at_ms))
 
     def cleared(self, at_ms: float) -> None:
         """See ``CallObserver.cleared``."""
-        self._agent.clear(at_ms)
+        self._agent.clear(_whole_frame(at_ms))
 
     def take(self, now_ms: float) -> Block:
         """What is certain by now and was not taken before. Audio of the caller that is only late is waited for."""
-        end_ms = self._caller.end_ms
-        is_late = end_ms is not None and now_ms - end_ms <= NETWORK_PAUSE_MS
-        return self._until(min(now_ms, end_ms) if is_late and end_ms is not None else now_ms)
+        end_ms, certain_ms = self._caller.end_ms, now_ms - LONGEST_PIECE_MS
+        if end_ms is not None and certain_ms - end_ms <= NETWORK_PAUSE_MS:
+            return self._until(min(now_ms, end_ms))
+        return self._until(certain_ms)
 
     def rest(self, now_ms: float) -> Block:
         """The stream is over: all that was not taken before."""
         return self._until(max(now_ms, self._caller.end_ms or 0))
 
     def _until(self, until_ms: float) -> Block:
+        until_ms = _whole_frame(until_ms)
         first, self._taken = self._taken, max(self._taken, int(until_ms * FRAMES_PER_MS))
         return Block(first, self._taken - first, self._caller.take(until_ms), self._agent.take(until_ms))
+
+
+def _whole_frame(at_ms: float) -> float:
+    """The beginning of the frame; an eighth of a millisecond is exact, so that no frame is lost between two blocks."""
+    return int(at_ms * FRAMES_PER_MS) / FRAMES_PER_MS
 
 
 def pcm(block: Block) -> bytes:
@@ -70,8 +80,7 @@ def pcm(block: Block) -> bytes:
 
 
 def _lay(channel: np.ndarray[tuple[int], np.dtype[np.int16]], piece: Piece, first: int) -> None:
-    # A sample that begins a billionth of a millisecond too early is that of its own place.
-    start = int(piece.at_ms * FRAMES_PER_MS + 1e-6) - first
+    start = int(piece.at_ms * FRAMES_PER_MS) - first
     heard = LINEAR[np.frombuffer(piece.audio, np.uint8)][max(0, -start) :]
     start = max(0, start)
     room = channel[start : start + len(heard)]

@@ -16,7 +16,7 @@ from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
-from calls.recordings.place import S3Recording, spool_folder
+from calls.recordings.place import S3Recording
 from calls.recordings.shelf import NoRecording, RecordingsUnavailable
 from calls.recordings.wav import FRAME_BYTES, FRAMES_PER_MS, GrowingWav, copy_wav
 
@@ -32,6 +32,10 @@ class Bucket:
         self.name = name
         with self._errors():
             self._client: Any = boto3.session.Session().client("s3", config=_SETTINGS)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
 
     def check(self) -> None:
         """Returns if the bucket is there and lets us in."""
@@ -118,16 +122,3 @@ class Bucket:
             yield
         except (BotoCoreError, ClientError, Boto3Error) as error:
             raise RecordingsUnavailable(f"the recordings in s3://{self.name} cannot be got at: {error}") from None
-
-
-def spools(bucket: str, prefix: str) -> list[Path]:
-    """What waits on this machine for being uploaded to a place, the oldest first."""
-    folder = spool_folder() / bucket
-    found = (path for path in folder.glob("**/*.wav") if str(path.relative_to(folder)).startswith(prefix))
-    return sorted(found, key=lambda path: path.stat().st_mtime)
-
-
-def recording_of(bucket: str, spool: Path) -> tuple[S3Recording, int]:
-    """The recording that a spooled stream belongs to, and when in the call that stream began."""
-    key = spool.parent.relative_to(spool_folder() / bucket)
-    return S3Recording(bucket, key.as_posix()), int(spool.stem)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +31,8 @@ def copy_recording(address: str, out: IO[bytes]) -> None:
     if recording is not None:
         from calls.recordings.s3 import Bucket  # noqa: PLC0415  # boto3 takes its time to load
 
-        Bucket(recording.bucket).copy(recording, out)
+        with closing(Bucket(recording.bucket)) as bucket:
+            bucket.copy(recording, out)
         return
     path = _path_of(address)
     try:
@@ -51,7 +53,8 @@ def delete_recording(address: str) -> None:
     if recording is not None:
         from calls.recordings.s3 import Bucket  # noqa: PLC0415
 
-        Bucket(recording.bucket).delete(recording)
+        with closing(Bucket(recording.bucket)) as bucket:
+            bucket.delete(recording)
         return
     path = _path_of(address)
     try:

@@ -25,7 +25,11 @@ def header(frames: int) -> bytes:
     """The header before that many frames."""
     size = min(frames * FRAME_BYTES, _LARGEST)
     form = struct.pack("<HHIIHH", 1, 2, RATE_HZ, RATE_HZ * FRAME_BYTES, FRAME_BYTES, 16)
-    return struct.pack("<4sI4s4sI", b"RIFF", size + HEADER_BYTES - 8, b"WAVE", b"fmt ", len(form)) + form + struct.pack("<4sI", b"data", size)
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", size + HEADER_BYTES - 8, b"WAVE", b"fmt ", len(form))
+        + form
+        + struct.pack("<4sI", b"data", size)
+    )
 
 
 class GrowingWav:
@@ -65,15 +69,6 @@ class GrowingWav:
         shutil.copyfileobj(wav, self._file, COPIED_AT_ONCE)
         self._tell_size()
 
-    def read(self, at_frame: int, frames: int) -> bytes:
-        """Audio of it, as a file of its own."""
-        self._seek(at_frame)
-        audio = b""
-        while chunk := self._file.read(frames * FRAME_BYTES - len(audio)):
-            audio += chunk
-        whole = len(audio) // FRAME_BYTES
-        return header(whole) + audio[: whole * FRAME_BYTES]
-
     def close(self) -> None:
         """Lets go of the file."""
         self._file.close()
@@ -86,6 +81,14 @@ class GrowingWav:
         frames = self.frames
         self._file.seek(0)
         self._file.write(header(frames))
+
+
+def cut_wav(path: Path, at_frame: int, frames: int) -> bytes:
+    """A part of a file that may be growing, as a file of its own. Raises :class:`OSError`."""
+    with path.open("rb") as wav:
+        wav.seek(HEADER_BYTES + at_frame * FRAME_BYTES)
+        audio = wav.read(frames * FRAME_BYTES)
+    return header(len(audio) // FRAME_BYTES) + audio
 
 
 def copy_wav(path: Path, out: IO[bytes]) -> None:

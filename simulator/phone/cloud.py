@@ -60,8 +60,6 @@ class PhoneCloud:
         """By number: Twilio's code why no text message gets there. 30007 and the like come once the message exists."""
         self.callees: dict[str, Callee] = {}
         """By number: who answers when it is called. At every other number nobody does."""
-        self.observes: Callable[[Observation], None] | None = None
-        """Told of everything on calls that are made over REST."""
         self.calls_fail: dict[str, int] = {}
         """By number: Twilio's code why it cannot be called."""
         self.numbers: dict[str, PhoneNumber] = {}
@@ -129,7 +127,6 @@ class PhoneCloud:
             account_sid=self.account_sid,
             auth_token=self.auth_token,
             seed=f"{self._seed} {self._placed}",
-            observe=self.observes,
             epoch_ms=self._epoch_ms,
             outgoing=outgoing,
             callee=callee,

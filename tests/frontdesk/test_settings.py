@@ -57,6 +57,7 @@ def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, st
         ({"FRONTDESK_VERIFY_TWILIO": "maybe"}, "neither on nor off"),
         ({"FRONTDESK_VERIFY_TWILIO": "off", "HOST": "0.0.0.0", "PUBLIC_URL": "https://x.example"}, "for this machine only"),
         ({"FRONTDESK_MAX_CALLS": "0"}, "FRONTDESK_MAX_CALLS=0 is not between"),
+        ({"FRONTDESK_RECORDINGS": "/var/calls"}, "FRONTDESK_RECORDINGS: '/var/calls' names no place for recordings"),
         ({"OPERATOR_TOKENS": "ana:boss:correct horse"}, "OPERATOR_TOKENS: the role of ana is neither viewer nor operator"),
         ({"OPERATOR_TOKENS": "ana:operator:short"}, "OPERATOR_TOKENS: the token of ana is shorter than 8 characters"),
     ],

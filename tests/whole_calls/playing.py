@@ -18,6 +18,7 @@ from calls.business import BusinessProfile
 from calls.business_files import BusinessDirectory
 from calls.events import AnyEvent, CallEnded, CallEvent, EventBody
 from calls.ids import CallSid
+from calls.recordings.place import Place
 from calls.store.base import CallStore
 from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, stage
 from simulator import voice
@@ -236,7 +237,14 @@ async def playing(
     plan = plan_for(*scenarios, timing=timing, faults=faults, seed=seed)
     async with AsyncExitStack() as stack:
         set_stage = await stack.enter_async_context(
-            stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed, operators=operators)
+            stage(
+                plan,
+                store=f"sqlite:{folder / 'calls.db'}",
+                businesses=directory,
+                signed=signed,
+                operators=operators,
+                recordings=recordings,
+            )
         )
         yield Playing(set_stage, stack, scenarios[0])
 

@@ -108,6 +108,8 @@ class Served:
         self.cloud = cloud
         self.balancer = balancer
         self.processes: list[Process] = []
+        self.environment: dict[str, str] = {}
+        """Settings of the processes besides those every one has."""
 
     async def start(self) -> Process:
         """Runs ``frontdesk serve`` and returns once it is ready."""
@@ -144,6 +146,7 @@ class Served:
             "STREAM_TOKEN_SECRET": STREAM_SECRET,
             "FRONTDESK_BUSINESSES": str(self._businesses),
             "FRONTDESK_STORE": f"sqlite:{self.store}",
+            **self.environment,
         }
 
     async def end(self) -> None:
