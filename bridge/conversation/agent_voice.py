@@ -76,10 +76,11 @@ class AgentVoice:
         self._unfinished[delta.item_id] = response.id
         return response
 
-    def say(self, line: SpokenLine) -> None:
-        """Speaks a stored line behind what is queued."""
-        self._lines_said += 1
-        item_id = f"fd_line_{self._lines_said}"
+    def say(self, line: SpokenLine, item_id: str | None = None) -> None:
+        """Speaks a stored line behind what is queued, as the item of that name or as one of its own."""
+        if item_id is None:
+            self._lines_said += 1
+            item_id = f"fd_line_{self._lines_said}"
         self._transcript.place(item_id, None, "agent")
         self._transcript.agent_text_done(item_id, line.text)
         self._play(item_id, line.audio)

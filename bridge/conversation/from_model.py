@@ -234,7 +234,7 @@ class ModelSide:
 
     def _session_updated(self, event: ev.SessionUpdated) -> None:
         conversation = self._conversation
-        if conversation.session_is_confirmed or not conversation.voice.responses.has_been_asked:
+        if conversation.session_is_confirmed or not conversation.session_is_requested:
             return
         formats = (event.format_of("input"), event.format_of("output"))
         if formats == ("audio/pcmu", "audio/pcmu"):

@@ -38,6 +38,8 @@ class StreamAccepted(Input, frozen=True):
     """Set if this is not the call's first stream."""
     rate: Rate | None = None
     """What the call is billed at; ``None``: nothing has a price."""
+    greeting: SpokenLine | None = None
+    """The recording of the call's greeting; ``None``: the model is to speak it."""
 
 
 class StreamRefused(Input, frozen=True):
@@ -47,10 +49,11 @@ class StreamRefused(Input, frozen=True):
 
 
 class ModelOpened(Input, frozen=True):
-    """The model's socket is open. ``connect_ms``: how long that took; ``warm``: it was opened before the call."""
+    """The model's socket is open. ``connect_ms``: how long that took; ``warm``: it was opened before the call, ``age_ms`` ago."""
 
     connect_ms: float
     warm: bool = False
+    age_ms: float = 0.0
 
 
 class ModelFrame(Input, frozen=True):

@@ -37,8 +37,7 @@ from bridge.conversation.tools import Tools, declared_tools
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
-from calls.events import parse_timestamp
-from calls.hours import greeting_at
+from calls.greetings import greeting_for
 from calls.ids import CallSid
 from calls.language import phrases_of
 from calls.operator import Glimpse
@@ -78,6 +77,9 @@ class Conversation:
         self.lines: Mapping[str, SpokenLine] = {}
         self._resumed: Resumed | None = None
         self._model_lost_reason: str | None = None
+        self._recorded_greeting: SpokenLine | None = None
+        self.session_is_requested = False
+        """The model's session has been set up, as far as that is ours to do."""
         self.session_is_confirmed = False
         self.tools_await_reply = False
         """A response that called tools is done; once all of them are answered the model speaks again."""
@@ -270,6 +272,7 @@ class Conversation:
         self.tools.configure(accepted.profile, accepted.record)
         self.clocks.start(accepted.profile.limits, self.now_ms)
         self.spending.configure(accepted.rate, accepted.profile.limits, accepted.record)
+        self._play_greeting(accepted)
         if self._model_lost_reason is not None:
             self.outbox.record(events.ModelLost(reason=self._model_lost_reason))
             self.ending.model_lost()
@@ -294,7 +297,7 @@ class Conversation:
 
     def _settle(self) -> None:
         self._meet_deadlines()
-        self._request_greeting()
+        self._set_up_model()
         self.voice.settle_lines()
         self._finish_greeting()
         self._end_over_budget()
@@ -348,32 +351,50 @@ class Conversation:
             case "session":
                 self.lose_model("session_not_confirmed")
 
-    def _request_greeting(self) -> None:
-        if self.profile is None or not self.model_is_open or self.model_is_gone:
+    def _play_greeting(self, accepted: given.StreamAccepted) -> None:
+        """A recording of what this call is to be greeted with is played at once; the model is set up behind it."""
+        recording = accepted.greeting
+        if recording is None or not recording.audio or accepted.resumed is not None or self.model_is_gone:
             return
-        if not self.move(Trigger.GREETING_REQUESTED):
+        if recording.text != greeting_for(accepted.profile, accepted.record) or not self.move(Trigger.GREETING_REQUESTED):
             return
+        self._recorded_greeting = recording
+        self.greeting.is_a_recording()
+        self.outbox.record(events.GreetingRequested(mode="recorded"))
+        self.voice.say(recording, model_messages.RECORDED_GREETING_ID)
+        self.greeting_heard(model_messages.RECORDED_GREETING_ID)
+
+    def _set_up_model(self) -> None:
+        if self.profile is None or not self.model_is_open or self.model_is_gone or self.session_is_requested:
+            return
+        if self._recorded_greeting is None:
+            if self.move(Trigger.GREETING_REQUESTED):
+                self._begin_session(self.profile)
+                self._request_greeting(self.profile)
+                self.ear.open()
+        elif self.phase in (Phase.GREETING, Phase.CONVERSING):
+            self._begin_session(self.profile)
+            self.outbox.model(model_messages.greeting_spoken(self._recorded_greeting.text))
+            self.ear.open()
+
+    def _begin_session(self, profile: BusinessProfile) -> None:
         if self._model.connected is not None:
             self.outbox.record(self._model.connected)
-        self.transcript.hide(model_messages.GREETING_ITEM_ID)
         has_called = self.record is not None and self.record.direction == "outbound"
-        self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile), has_called=has_called))
+        self.outbox.model(model_messages.session_update(profile, declared_tools(profile), has_called=has_called))
+        self.session_is_requested = True
+        self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
+
+    def _request_greeting(self, profile: BusinessProfile) -> None:
+        self.transcript.hide(model_messages.GREETING_ITEM_ID)
         if self._resumed is None:
-            self.outbox.model(model_messages.greeting_request(self._greeting_text(self.profile)))
+            self.outbox.model(model_messages.greeting_request(greeting_for(profile, self.record)))
         else:
-            self._tell_what_was_heard(self.profile, self._resumed)
+            self._tell_what_was_heard(profile, self._resumed)
         self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
         if self._resumed is None:
             self.outbox.record(events.GreetingRequested(mode="live"))
-        self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
-        self.ear.open()
-
-    def _greeting_text(self, profile: BusinessProfile) -> str:
-        if self.record is not None and self.record.direction == "outbound":
-            return profile.outbound_greeting_text
-        accepted_at = self.record.accepted_at if self.record is not None else None
-        return greeting_at(profile, parse_timestamp(accepted_at)) if accepted_at is not None else profile.greeting_text
 
     def _tell_what_was_heard(self, profile: BusinessProfile, resumed: Resumed) -> None:
         """In place of the greeting: the conversation so far, and a sentence to go on with."""
@@ -445,6 +466,8 @@ class Conversation:
     def _create_response(self) -> None:
         if self.model_is_gone or self.phase not in (Phase.GREETING, Phase.CONVERSING, Phase.CLOSING):
             return
+        if not self.session_is_requested:
+            return  # what is wanted while a recorded greeting plays waits for the session
         if self.tools.pending() and self.voice.responses.wants(Purpose.GREETING):
             return  # a greeting that called tools is asked for again once they have answered
         response = self.voice.create_next()

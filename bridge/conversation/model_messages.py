@@ -12,6 +12,8 @@ from calls.business import BusinessProfile
 
 GREETING_ITEM_ID = "fd_greeting_request"
 """Our own name for the item that asks for the greeting, so that it is never taken for the caller's words."""
+RECORDED_GREETING_ID = "fd_greeting"
+"""Our own name for a greeting that was played from a recording: of its line, and of the item that tells the model of it."""
 
 
 def encode(event: dict[str, Any]) -> str:
@@ -87,6 +89,15 @@ def greeting_request(text: str) -> dict[str, Any]:
             "role": "user",
             "content": [{"type": "input_text", "text": request}],
         },
+    }
+
+
+def greeting_spoken(text: str) -> dict[str, Any]:
+    """Tells the model that it has greeted the caller with ``text``, which was a recording."""
+    content = [{"type": "output_text", "text": text}]
+    return {
+        "type": "conversation.item.create",
+        "item": {"id": RECORDED_GREETING_ID, "type": "message", "role": "assistant", "content": content},
     }
 
 

@@ -77,7 +77,7 @@ class SteppingIn:
     def _why_not_told(self, command: Command) -> str | None:
         if not (command.text or "").strip():
             return f"{command.action} needs a text"
-        if self._conversation.phase is Phase.CONNECTING and not self._conversation.model_is_gone:
+        if not self._conversation.session_is_requested and not self._conversation.model_is_gone:
             return "the AI is not on the line yet; try again in a moment"
         return self._why_no_ai()
 
