@@ -70,6 +70,8 @@ class Line:
         self.now_ms = 0.0
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
         self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []
+        self.greeting: SpokenLine | None = None
+        """The recording this call is greeted with."""
         self.echoed: set[str] = set()
         self.called: list[dict[str, Any]] = []
         self._responses = 0
@@ -155,7 +157,7 @@ class Line:
         self.twilio({"event": "stop", "sequenceNumber": "9", "streamSid": STREAM, "stop": {"callSid": CALL}})
 
     def accept(self) -> None:
-        self.do(given.StreamAccepted(RECORD, self.profile, LINES))
+        self.do(given.StreamAccepted(RECORD, self.profile, LINES, greeting=self.greeting))
 
     def echo_marks(self) -> None:
         """All marks sent and not echoed yet come back now."""

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.conversation import inputs, outputs
+from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.phases import Phase
 from calls import events
 from calls.business import Escalation, HttpTool, Tools
@@ -87,7 +88,7 @@ anything = st.one_of(
     st.sampled_from(["turn", "speak", "echo", "loud"]),
 )
 # A call that gets somewhere is the more telling one: most stories begin in the usual order, some in mid-conversation.
-beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted"])
+beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted", "recorded", "recorded set up"])
 MACROS = [
     "turn",
     "speak",
@@ -115,6 +116,14 @@ def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
             line.session_updated()
         case "greeted":
             line.greeted(ms=400)
+        case "recorded" | "recorded set up":
+            line.greeting = RECORDED
+            line.connected()
+            line.start()
+            line.accept()
+            if name == "recorded set up":
+                line.model_opens()
+                line.session_updated()
         case "accept" if line.wanted(outputs.CheckToken):
             line.accept()
         case "echo" if line.core.start_received_ms is not None:
@@ -168,6 +177,9 @@ PROFILE = msgspec.structs.replace(
         http=(HttpTool(name="weather", description="Weather", url="https://w.example", filler="One moment."),),
     ),
 )
+
+
+RECORDED = SpokenLine(text=PROFILE.greeting_text, audio=b"\x10" * 12_000)
 
 
 def tell(story: list[Any]) -> Line:
@@ -252,7 +264,8 @@ ENDINGS = (outputs.StoreDisposition, outputs.CompleteCall)
 def check_models_messages(line: Line) -> None:
     kinds = [event["type"] for event in line.sent_to_model]
     if kinds:
-        assert kinds[:3] == ["session.update", "conversation.item.create", "response.create"]
+        expected = ["session.update", "conversation.item.create", "response.create"][: 3 if line.greeting is None else 2]
+        assert kinds[: len(expected)] == expected
         assert kinds.count("session.update") == 1
 
 
