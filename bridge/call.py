@@ -23,6 +23,7 @@ from bridge.conversation.phases import Phase
 from bridge.conversation.resumption import Resumed, heard_in
 from bridge.endings import Report
 from bridge.model_socket import ModelSocket, ModelUnreachable
+from bridge.resampling import SoxrResampler
 from bridge.services import Services
 from bridge.spoken_lines import lines_of
 from bridge.tool_runner import ToolFailed
@@ -75,7 +76,7 @@ class CallSession:
         self._services = services
         self._socket = socket
         self._business_id = business_id
-        self._core = Conversation()
+        self._core = Conversation(SoxrResampler)
         self._call_sid: CallSid | None = None
         self._profile: BusinessProfile | None = None
         self._caller: CallRecord | None = None

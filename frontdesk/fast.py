@@ -18,6 +18,7 @@ from rich.console import Console
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
 from bridge.conversation.machine import Conversation
+from bridge.resampling import SoxrResampler
 from bridge.spoken_lines import lines_of
 from bridge.tool_runner import current_time
 from calls.business import BusinessProfile
@@ -149,7 +150,7 @@ class _Play:
         self._phone_does(self.phone.http_answered(self.now_ms, request.request_id, response.status, content_type, response.body))
 
     def _open_stream(self) -> None:
-        self._core = Conversation()
+        self._core = Conversation(SoxrResampler)
         self._core_takes(given.Tick())
         self._later(CONNECT_MS, self._open_model)
         self._phone_does(self.phone.stream_opened(self.now_ms))

@@ -1,10 +1,12 @@
 """The caller's side of the line: audio goes to the model once the gate is open, and turns are kept count of."""
 
+from base64 import b64encode
 from collections import deque
 
 from bridge.conversation import model_messages
 from bridge.conversation.asides import Asides
 from bridge.conversation.g711 import rms
+from bridge.conversation.model_audio import CallerInPcm, NewResampler
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import SendModel
 from bridge.conversation.playback import BYTES_PER_MS
@@ -16,7 +18,8 @@ HELD_MS = 5000
 
 
 class CallerEar:
-    """Passes the caller's audio on, byte for byte. Shut, it holds the last five seconds and lets them follow in order."""
+    """Passes the caller's audio on, byte for byte unless the model hears PCM. Shut, it holds the last five seconds and lets them
+    follow in order."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.turns = CallerTurns(Turns())
@@ -26,9 +29,11 @@ class CallerEar:
         self._held: deque[tuple[str, bytes]] = deque()
         self._held_ms = 0.0
         self._voiced_above_rms = 0.0
+        self._in_pcm: CallerInPcm | None = None
 
-    def configure(self, profile: BusinessProfile) -> None:
-        """The business is known."""
+    def configure(self, profile: BusinessProfile, new_resampler: NewResampler) -> None:
+        """The business is known, and with it the format its model hears."""
+        self._in_pcm = CallerInPcm(new_resampler) if profile.audio.input == "pcm" else None
         self.turns = CallerTurns(profile.turns)
         self.asides = Asides(profile.language)
         self._voiced_above_rms = profile.barge_in.rms
@@ -60,4 +65,7 @@ class CallerEar:
     def _forward(self, payload: str, audio: bytes, loudness_rms: float) -> None:
         voiced = loudness_rms > self._voiced_above_rms
         self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
-        self._outbox.add(SendModel(model_messages.append_audio(payload)))
+        if self._in_pcm is not None:
+            payload = b64encode(self._in_pcm.convert(audio)).decode("ascii")
+        if payload:
+            self._outbox.add(SendModel(model_messages.append_audio(payload)))

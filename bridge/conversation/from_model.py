@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.conversation import model_events as ev
 from bridge.conversation import model_messages
+from bridge.conversation.model_audio import agrees, format_of, spelled
 from bridge.conversation.model_errors import Severity, severity_of
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Response, Wish
 from bridge.conversation.tools import Escalate
 from calls import events
+from calls.business import Audio
 
 if TYPE_CHECKING:
     from bridge.conversation.inputs import ModelFrame
@@ -34,6 +36,7 @@ class ModelSide:
         """Kept until the call is ours and has a record to put it on."""
         self._react: dict[type[ev.ModelEvent], Callable[[Any], None]] = {
             ev.AudioDelta: self._audio,
+            ev.AudioDone: lambda event: conversation.voice.audio_complete(event.response_id, event.item_id),
             ev.AgentTextDelta: self._agent_text,
             ev.AgentTextDone: self._agent_text_done,
             ev.ResponseCreated: self._response_created,
@@ -105,6 +108,7 @@ class ModelSide:
     def _response_done(self, event: ev.ResponseDone) -> None:
         conversation = self._conversation
         conversation.spending.response_done(event.response.id, event.response.usage)
+        conversation.voice.audio_complete(event.response.id)
         response = conversation.voice.responses.done(event.response.id, conversation.now_ms)
         if response is None:
             return
@@ -236,11 +240,14 @@ class ModelSide:
         conversation = self._conversation
         if conversation.session_is_confirmed or not conversation.session_is_requested:
             return
-        formats = (event.format_of("input"), event.format_of("output"))
-        if formats == ("audio/pcmu", "audio/pcmu"):
+        hears, speaks = event.format_of("input"), event.format_of("output")
+        asked = conversation.profile.audio if conversation.profile is not None else Audio()
+        if agrees(hears, format_of(asked.input)) and agrees(speaks, format_of(asked.output)):
             conversation.session_confirmed()
         else:
-            self._note("audio_format", f"the model wants to hear {formats[0]} and speak {formats[1]}, not audio/pcmu")
+            self._note(
+                "audio_format", f"the model wants to hear {spelled(hears)} and speak {spelled(speaks)}: not what was asked for"
+            )
             conversation.lose_model("audio_format")
 
     def _error(self, event: ev.ModelError) -> None:

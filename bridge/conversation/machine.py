@@ -26,6 +26,7 @@ from bridge.conversation.from_twilio import TwilioSide
 from bridge.conversation.g711 import rms
 from bridge.conversation.greeting import Greeting
 from bridge.conversation.interruption import Interruption
+from bridge.conversation.model_audio import NewResampler
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
@@ -54,7 +55,8 @@ MODEL_WITHIN_MS = 6_000
 class Conversation:
     """One call's stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_resampler: NewResampler) -> None:
+        self._new_resampler = new_resampler
         self.phase = Phase.CONNECTING
         self.outbox = Outbox()
         self.transcript = Transcript()
@@ -266,7 +268,8 @@ class Conversation:
         self._resumed = accepted.resumed
         self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
-        self.ear.configure(accepted.profile)
+        self.ear.configure(accepted.profile, self._new_resampler)
+        self.voice.configure(accepted.profile, self._new_resampler)
         self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
         self.ending.configure(accepted.profile)
         self.tools.configure(accepted.profile, accepted.record)

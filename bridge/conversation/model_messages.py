@@ -7,6 +7,7 @@ One unknown or invalid key makes the API discard a whole ``session.update``, so 
 import json
 from typing import Any
 
+from bridge.conversation.model_audio import format_of
 from bridge.conversation.persona import persona_of
 from calls.business import BusinessProfile
 
@@ -44,7 +45,7 @@ def session_update(profile: BusinessProfile, tools: list[dict[str, Any]], *, has
 def _audio_input(profile: BusinessProfile) -> dict[str, Any]:
     audio = profile.audio
     return {
-        "format": {"type": "audio/pcmu"},
+        "format": format_of(audio.input),
         "noise_reduction": None if audio.noise_reduction == "off" else {"type": audio.noise_reduction},
         "transcription": _transcription(profile),
         "turn_detection": _turn_detection(profile),
@@ -72,7 +73,7 @@ def _turn_detection(profile: BusinessProfile) -> dict[str, Any]:
 
 
 def _audio_output(profile: BusinessProfile) -> dict[str, Any]:
-    return {"format": {"type": "audio/pcmu"}, "voice": profile.voice, "speed": profile.audio.speed}
+    return {"format": format_of(profile.audio.output), "voice": profile.voice, "speed": profile.audio.speed}
 
 
 def greeting_request(text: str) -> dict[str, Any]:

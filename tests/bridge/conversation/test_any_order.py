@@ -12,7 +12,7 @@ from bridge.conversation import inputs, outputs
 from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.phases import Phase
 from calls import events
-from calls.business import Escalation, HttpTool, Tools
+from calls.business import Audio, BusinessProfile, Escalation, HttpTool, Tools
 from calls.operator import Action, Command
 from tests.bridge.conversation.line import RECORD, STREAM, VOICEMAIL, Line, mulaw
 
@@ -31,7 +31,7 @@ ref = st.fixed_dictionaries({"id": RESPONSES, "status": st.sampled_from(["comple
 item = st.fixed_dictionaries(
     {"id": ITEMS, "type": st.sampled_from(["message", "function_call"]), "role": st.sampled_from(["user", "assistant"])}
 )
-formats = st.sampled_from(["audio/pcmu"] * 9 + ["audio/pcm"]).map(
+formats = st.sampled_from(["audio/pcmu"] * 7 + ["audio/pcm"] * 3).map(
     lambda kind: {"audio": {side: {"format": {"type": kind}} for side in ("input", "output")}}
 )
 model_frames = st.one_of(
@@ -40,6 +40,7 @@ model_frames = st.one_of(
     typed("response.done", response=ref),
     typed("response.output_audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
     typed("response.audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
+    typed("response.output_audio.done", response_id=RESPONSES, item_id=ITEMS),
     typed("response.output_audio_transcript.delta", response_id=RESPONSES, item_id=ITEMS, delta=TEXT),
     typed("response.output_audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
     typed("response.audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
@@ -178,12 +179,14 @@ PROFILE = msgspec.structs.replace(
     ),
 )
 
+IN_PCM = msgspec.structs.replace(PROFILE, audio=Audio(input="pcm", output="pcm"))
+
 
 RECORDED = SpokenLine(text=PROFILE.greeting_text, audio=b"\x10" * 12_000)
 
 
-def tell(story: list[Any]) -> Line:
-    line = Line(PROFILE)
+def tell(story: list[Any], profile: BusinessProfile = PROFILE) -> Line:
+    line = Line(profile)
     for step in story:
         if isinstance(step, str):
             macro(line, step)
@@ -217,7 +220,8 @@ def check_truncates(line: Line) -> None:
     for _, happened in line.story:
         if isinstance(happened, inputs.ModelFrame) and "audio.delta" in str(happened.frame):
             event = json.loads(happened.frame)
-            sent_ms[event["item_id"]] = sent_ms.get(event["item_id"], 0) + len(b64decode(event["delta"])) / 8
+            bytes_per_ms = 48 if line.profile.audio.output == "pcm" else 8
+            sent_ms[event["item_id"]] = sent_ms.get(event["item_id"], 0) + len(b64decode(event["delta"])) / bytes_per_ms
         elif isinstance(happened, outputs.SendModel) and "conversation.item.truncate" in happened.text:
             event = json.loads(happened.text)
             assert 0 <= event["audio_end_ms"] <= sent_ms[event["item_id"]]
@@ -294,7 +298,16 @@ def check_lines(line: Line) -> None:
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories)
 def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
-    line = tell(story)
+    check(tell(story))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_nor_where_the_model_hears_and_speaks_pcm(story: list[Any]) -> None:
+    check(tell(story, IN_PCM))
+
+
+def check(line: Line) -> None:
     check_models_messages(line)
     check_one_response_at_a_time(line)
     check_numbers(line)
