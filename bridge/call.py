@@ -342,7 +342,8 @@ class CallSession:
             if self._model_task is None:
                 self._open_model(token.business_id)
             rate = self._services.prices.rate_of(profile.model or settings.model.default_model, profile.audio.transcription_model)
-            self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate))
+            greeting = self._services.greetings.recording_for(profile, record) if resumed is None else None
+            self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate, greeting=greeting))
 
     async def _resumed(self, record: CallRecord) -> Resumed:
         """What this stream has to know of those before it."""

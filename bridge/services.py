@@ -8,6 +8,7 @@ import msgspec
 from bridge.after_call import AfterCall
 from bridge.builtin_tools import BuiltinRun
 from bridge.endings import Endings
+from bridge.greetings import Greetings
 from bridge.metrics import BridgeMetrics
 from bridge.settings import BridgeSettings
 from bridge.tool_runner import ToolRunner
@@ -38,6 +39,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolRunner
     metrics: BridgeMetrics
     after_call: AfterCall
+    greetings: Greetings
     builtin_tools: Mapping[str, BuiltinRun] = {}
     """By name, those that need more than the conversation."""
     prices: Prices = msgspec.field(default_factory=lambda: Prices(load_prices()))

@@ -15,6 +15,7 @@ from bridge.after_call import AfterCall
 from bridge.app import Bridge
 from bridge.booking import Booking
 from bridge.endings import Endings
+from bridge.greetings import Greetings
 from bridge.messages import Messages
 from bridge.metrics import BridgeMetrics
 from bridge.posting import posting
@@ -30,7 +31,7 @@ from calls.outbox import wanted_by
 from calls.prices import Prices
 from calls.record import CallRecord, Message
 from calls.retention import Kept
-from calls.store import appointments_of, open_store, outbox_of, retention_of
+from calls.store import appointments_of, greetings_of, open_store, outbox_of, retention_of
 from calls.store.base import CallStore, NewCall, OpenedCall
 from calls.store.blocking import BlockingStore
 from frontdesk.housekeeping import housekeeping
@@ -51,11 +52,14 @@ log = structlog.get_logger()
 class Deployment:
     """A running ``frontdesk serve``."""
 
-    def __init__(self, bridge: Bridge, bus: MemoryBus, store: CallStore, after_call: AfterCall, url: str) -> None:
+    def __init__(
+        self, bridge: Bridge, bus: MemoryBus, store: CallStore, after_call: AfterCall, greetings: Greetings, url: str
+    ) -> None:
         self.bridge = bridge
         self.bus = bus
         self.store = store
         self.after_call = after_call
+        self.greetings = greetings
         self.url = url
         """Where it listens, ``http://host:port``."""
 
@@ -128,6 +132,9 @@ async def deployed(
         await stack.enter_async_context(posting(outbox_of(store), directory, settings.bridge.owner))
         after_call = AfterCall(store, settings.bridge.model, announce=bus.publish)
         stack.push_async_callback(after_call.close)
+        greetings = Greetings(greetings_of(store), settings.bridge.model)
+        stack.push_async_callback(greetings.close)
+        await greetings.load(directory)
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -139,6 +146,7 @@ async def deployed(
                 tools=await stack.enter_async_context(ToolRunner()),
                 metrics=BridgeMetrics(),
                 after_call=after_call,
+                greetings=greetings,
                 prices=Prices(settings.prices),
                 builtin_tools={
                     "send_sms": stack.enter_context(Messages(settings.bridge.twilio)).send_sms,
@@ -164,7 +172,7 @@ async def deployed(
         stop = asyncio.Event()
         server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
-            yield Deployment(bridge, bus, store, after_call, f"http://{host}:{port}")
+            yield Deployment(bridge, bus, store, after_call, greetings, f"http://{host}:{port}")
         finally:
             bridge.drain()
             bridge.leave_calls()
