@@ -58,7 +58,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         store=environ.get("FRONTDESK_STORE") or "sqlite:frontdesk.db",
         bridge=BridgeSettings(
             owner=f"bridge-{secrets.token_hex(6)}",
-            model=_model_endpoint(environ),
+            model=model_endpoint(environ),
             twilio=TwilioAccount(
                 account_sid=environ.get("TWILIO_ACCOUNT_SID") or None,
                 auth_token=auth_token,
@@ -124,7 +124,13 @@ def _verify_twilio(environ: Mapping[str, str], host: str) -> bool:
     return value == "on"
 
 
-def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
+def default_model(environ: Mapping[str, str]) -> str:
+    """The model of a business whose file names none."""
+    return environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL
+
+
+def model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
+    """Where the model is reached. Raises :class:`SettingsError`."""
     url = environ.get("OPENAI_REALTIME_URL") or DEFAULT_MODEL_URL
     parts = urlsplit(url)
     plain_allowed = parts.scheme == "ws" and is_loopback(parts.hostname or "")
@@ -133,7 +139,7 @@ def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
     api_key = environ.get("OPENAI_API_KEY") or ""
     if not api_key:
         raise SettingsError("OPENAI_API_KEY is not set, so there is nobody to answer the phone. Set it to your OpenAI key.")
-    return ModelEndpoint(url=url, api_key=api_key, default_model=environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL)
+    return ModelEndpoint(url=url, api_key=api_key, default_model=default_model(environ))
 
 
 def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:
