@@ -299,7 +299,6 @@ def _sms(draft: Draft) -> Iterator[Finding]:
 
 
 _NOT_YET = {
-    ("greeting", "mode", "recorded"): 'this version speaks every greeting live; "recorded" has no effect yet',
     ("audio", "input", "pcm"): "this version hears pcmu only; the line has no effect yet",
     ("audio", "output", "pcm"): "this version speaks pcmu only; the line has no effect yet",
 }

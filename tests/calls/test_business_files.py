@@ -134,7 +134,6 @@ PROBLEMS: list[tuple[str, str, int | None, str, str]] = [
     ("barge_in.enabled", "error", 8, "must be true or false, without quotes, not 1", HEAD + "[barge_in]\nenabled = 1\n"),
     ("audio.speed", "error", 8, "must be a number, without quotes", HEAD + '[audio]\nspeed = "1"\n'),
     ("audio.input", "warning", 8, "no effect yet", HEAD + '[audio]\ninput = "pcm"\n'),
-    ("greeting.mode", "warning", 8, "no effect yet", HEAD + '[greeting]\nmode = "recorded"\n'),
     ("limits.max_cost_usd_per_day", "warning", 8, "less than one call may cost", HEAD + "[limits]\nmax_cost_usd_per_day = 1.5\n"),
     ("greeting.closed_text", "warning", 8, "no effect without [hours]", HEAD + '[greeting]\nclosed_text = "Closed."\n'),
     ("hours.when_closed", "error", 8, 'one of "answer", "fallback"', HEAD + '[hours]\nwhen_closed = "never"\n'),
