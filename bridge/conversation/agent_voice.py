@@ -17,6 +17,10 @@ from bridge.conversation.twilio_messages import StreamWriter, audio_of
 from calls.business import BusinessProfile
 
 
+STORED_LINE = "fd_line_"
+"""How the items of lines begin that the bridge says by itself."""
+
+
 class SpokenLine(msgspec.Struct, frozen=True):
     """A sentence the bridge can say without the model."""
 
@@ -98,7 +102,7 @@ class AgentVoice:
         """Speaks a stored line behind what is queued, as the item of that name or as one of its own."""
         if item_id is None:
             self._lines_said += 1
-            item_id = f"fd_line_{self._lines_said}"
+            item_id = f"{STORED_LINE}{self._lines_said}"
         self._transcript.place(item_id, None, "agent")
         self._transcript.agent_text_done(item_id, line.text)
         self._play(item_id, line.audio)
@@ -178,12 +182,14 @@ class AgentVoice:
         self.responses.want(msgspec.structs.replace(response.wish, told=True, attempt=2))
         return True
 
-    def leave_session(self, broke_off: Response | None) -> str:
-        """The model's session is lost: what of it is on the phone plays on, but cannot be shortened any more. Returns what is heard of
-        ``broke_off``, a response that ends in the middle."""
+    def leave_session(self) -> None:
+        """The model's session is lost: what of it is on the phone plays on, but cannot be shortened any more."""
         self._unfinished = dict.fromkeys(self._unfinished, "")
+
+    def broke_off(self, response: Response) -> str:
+        """A response ends in the middle. Returns as much of its text as its audio has come to."""
         texts = []
-        for item_id in broke_off.items if broke_off is not None else ():
+        for item_id in response.items:
             if item_id in self._unfinished:
                 sent_ms = self.playback.played(item_id, self._outbox.now_ms).sent_ms
                 texts.append(self._transcript.broke_off(item_id, sent_ms))

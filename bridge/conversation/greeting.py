@@ -35,6 +35,10 @@ class Greeting:
         """There is no more of it to come than is played now."""
         self.is_recorded = self.text_is_done = self.response_is_done = True
 
+    def goes_on(self) -> None:
+        """What the model said was not all of it."""
+        self.text_is_done = self.response_is_done = False
+
     @property
     def is_complete(self) -> bool:
         """Whether the model has said that there is no more of it."""

@@ -55,6 +55,7 @@ LOUDNESS_CODES = {
 LINES = {
     "apology": SpokenLine(text="Sorry, one moment.", audio=b"\x00" * 8000),
     "goodbye": SpokenLine(text="Goodbye.", audio=b"\x00" * 4000),
+    "one_moment": SpokenLine(text="One moment, please.", audio=b"\x00" * 6400),
 }
 
 
@@ -83,6 +84,7 @@ class Line:
         self.called: list[dict[str, Any]] = []
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
+        self.session = 0
         self.do(given.Tick())
 
     # --- the clock and the door ---
@@ -191,11 +193,22 @@ class Line:
     # --- the model ---
 
     def model(self, event: dict[str, Any]) -> list[wanted.AnyOutput]:
-        return self.do(given.ModelFrame(json.dumps(event)))
+        return self.do(given.ModelFrame(json.dumps(event), self.session))
 
-    def model_opens(self) -> None:
-        self.do(given.ModelOpened(40))
+    def model_opens(self, *, age_ms: float = 0) -> None:
+        self.do(given.ModelOpened(40, age_ms=age_ms, session=self.session))
         self.model({"type": "session.created", "session": {"type": "realtime"}})
+
+    def model_closes(self, reason: str = "closed by the model (1006)", *, hopeless: bool = False) -> None:
+        """The session's socket is gone, or could not be opened."""
+        self.do(given.ModelClosed(reason, self.session, hopeless=hopeless))
+
+    def model_is_replaced(self, *, after_ms: float = 400) -> None:
+        """The session that was asked for last opens after that long, and confirms its settings."""
+        self.wait(after_ms)
+        self.session = self.wanted(wanted.OpenModel)[-1].session
+        self.model_opens()
+        self.session_updated()
 
     def session_updated(self, output: str | None = None) -> None:
         """The session has the formats the business asks for, or another one for output."""
