@@ -25,6 +25,12 @@ class BridgeMetrics:
         self.operators_dropped = Counter(
             "frontdesk_operators_dropped_total", "Operators let go for not keeping up", registry=self.registry
         )
+        self.warm_sockets = Gauge(
+            "frontdesk_warm_sockets", "Sockets to the model that are open and wait for a call", registry=self.registry
+        )
+        self.warm_sockets_taken = Counter(
+            "frontdesk_warm_sockets_taken_total", "Sessions that found one, and that did not", ["result"], registry=self.registry
+        )
         self.greeting_s = Histogram(
             "frontdesk_greeting_latency_seconds",
             "Stream start to first greeting audio sent",

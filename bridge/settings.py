@@ -40,5 +40,9 @@ class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     verify_twilio: bool
     max_calls: int
     drain_s: float
+    warm_sockets: int = 0
+    """How many sockets to the model are kept open for calls to come."""
+    warm_max_age_s: float = 900
+    """They are renewed at this age at the latest."""
     operators: tuple[OperatorKey, ...] = ()
     """Who may use the operator API; nobody: it is closed."""

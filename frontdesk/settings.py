@@ -16,6 +16,8 @@ from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
 DEFAULT_MAX_CALLS = 100
+DEFAULT_WARM_SOCKETS = 4
+DEFAULT_WARM_MAX_AGE_S = 900
 
 
 class SettingsError(Exception):
@@ -69,6 +71,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             verify_twilio=verify,
             max_calls=_number(environ, "FRONTDESK_MAX_CALLS", DEFAULT_MAX_CALLS, least=1, most=100_000),
             drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
+            warm_sockets=_number(environ, "FRONTDESK_WARM_SOCKETS", DEFAULT_WARM_SOCKETS, least=0, most=1000),
+            warm_max_age_s=_number(environ, "FRONTDESK_WARM_MAX_AGE_S", DEFAULT_WARM_MAX_AGE_S, least=10, most=3000),
             operators=_operators(environ),
         ),
         prices=_prices(environ),
