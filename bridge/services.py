@@ -10,6 +10,8 @@ from bridge.builtin_tools import BuiltinRun
 from bridge.endings import Endings
 from bridge.greetings import Greetings
 from bridge.metrics import BridgeMetrics
+from bridge.model_pool import ModelPool
+from bridge.model_breaker import ModelBreaker
 from bridge.settings import BridgeSettings
 from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl
@@ -38,8 +40,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endings: Endings
     tools: ToolRunner
     metrics: BridgeMetrics
+    breaker: ModelBreaker
     after_call: AfterCall
     greetings: Greetings
+    pool: ModelPool
     builtin_tools: Mapping[str, BuiltinRun] = {}
     """By name, those that need more than the conversation."""
     prices: Prices = msgspec.field(default_factory=lambda: Prices(load_prices()))

@@ -32,9 +32,7 @@ output_option = click.option(
 )
 
 
-def from_store(
-    url: str, work: "Callable[[CallStore], Awaitable[T]]", *, read_only: bool = True, create: bool = False
-) -> T:
+def from_store(url: str, work: "Callable[[CallStore], Awaitable[T]]", *, read_only: bool = True, create: bool = False) -> T:
     """Runs ``work`` with the store, which has to be there already unless ``create``; store errors become the command's."""
     from calls.store import open_store  # noqa: PLC0415  # drivers are loaded when a command runs
     from calls.store.base import StoreError, StoreUnavailable  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
@@ -18,6 +19,8 @@ from bridge.endings import Endings
 from bridge.greetings import Greetings
 from bridge.messages import Messages
 from bridge.metrics import BridgeMetrics
+from bridge.model_breaker import ModelBreaker
+from bridge.model_pool import ModelPool
 from bridge.posting import posting
 from bridge.services import Services
 from bridge.tool_runner import ToolRunner
@@ -53,7 +56,7 @@ class Deployment:
     """A running ``frontdesk serve``."""
 
     def __init__(
-        self, bridge: Bridge, bus: MemoryBus, store: CallStore, after_call: AfterCall, greetings: Greetings, url: str
+        self, bridge: Bridge, bus: MemoryBus, store: CallStore, *, after_call: AfterCall, greetings: Greetings, url: str
     ) -> None:
         self.bridge = bridge
         self.bus = bus
@@ -135,6 +138,8 @@ async def deployed(
         greetings = Greetings(greetings_of(store), settings.bridge.model)
         stack.push_async_callback(greetings.close)
         await greetings.load(directory)
+        metrics = BridgeMetrics()
+        pool = await stack.enter_async_context(_pool(settings, directory, metrics))
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -144,9 +149,11 @@ async def deployed(
                 call_control=stack.enter_context(CallControl(settings.bridge.twilio)),
                 endings=endings,
                 tools=await stack.enter_async_context(ToolRunner()),
-                metrics=BridgeMetrics(),
+                metrics=metrics,
+                breaker=ModelBreaker(metrics.breaker_open, metrics.breaker_barred, clock=loop.time),
                 after_call=after_call,
                 greetings=greetings,
+                pool=pool,
                 prices=Prices(settings.prices),
                 builtin_tools={
                     "send_sms": stack.enter_context(Messages(settings.bridge.twilio)).send_sms,
@@ -172,7 +179,7 @@ async def deployed(
         stop = asyncio.Event()
         server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
-            yield Deployment(bridge, bus, store, after_call, greetings, f"http://{host}:{port}")
+            yield Deployment(bridge, bus, store, after_call=after_call, greetings=greetings, url=f"http://{host}:{port}")
         finally:
             bridge.drain()
             bridge.leave_calls()
@@ -204,6 +211,18 @@ async def _serve(bridge: Bridge, listener_fd: int, stop: asyncio.Event) -> None:
     config.errorlog = None
     config.include_server_header = False
     await hypercorn_serve(bridge.app, config, shutdown_trigger=stop.wait, mode="asgi")
+
+
+def _pool(settings: Settings, directory: BusinessDirectory, metrics: BridgeMetrics) -> ModelPool:
+    models = Counter(profile.model for profile in directory)
+    return ModelPool(
+        settings.bridge.model,
+        [model for model, _ in models.most_common()],
+        size=settings.bridge.warm_sockets,
+        max_age_s=settings.bridge.warm_max_age_s,
+        taken=metrics.warm_sockets_taken,
+        waiting=metrics.warm_sockets,
+    )
 
 
 def _announcer(bus: MemoryBus, loop: asyncio.AbstractEventLoop) -> Callable[[CallEvent], None]:
