@@ -56,13 +56,22 @@ class Deployment:
     """A running ``frontdesk serve``."""
 
     def __init__(
-        self, bridge: Bridge, bus: MemoryBus, store: CallStore, *, after_call: AfterCall, greetings: Greetings, url: str
+        self,
+        bridge: Bridge,
+        bus: MemoryBus,
+        store: CallStore,
+        *,
+        after_call: AfterCall,
+        greetings: Greetings,
+        pool: ModelPool,
+        url: str,
     ) -> None:
         self.bridge = bridge
         self.bus = bus
         self.store = store
         self.after_call = after_call
         self.greetings = greetings
+        self.pool = pool
         self.url = url
         """Where it listens, ``http://host:port``."""
 
@@ -179,7 +188,8 @@ async def deployed(
         stop = asyncio.Event()
         server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
-            yield Deployment(bridge, bus, store, after_call=after_call, greetings=greetings, url=f"http://{host}:{port}")
+            url = f"http://{host}:{port}"
+            yield Deployment(bridge, bus, store, after_call=after_call, greetings=greetings, pool=pool, url=url)
         finally:
             bridge.drain()
             bridge.leave_calls()

@@ -85,6 +85,7 @@ async def stage(
     signed: bool = True,
     log_audio: bool = True,
     operators: tuple[OperatorKey, ...] = (),
+    warm_sockets: int = 0,
 ) -> AsyncIterator[Stage]:
     """Sets the stage, and clears it when the block is left: nothing of it is left behind."""
     directory = businesses if isinstance(businesses, BusinessDirectory) else load_businesses(businesses)
@@ -108,6 +109,7 @@ async def stage(
                 max_calls=10_000,
                 drain_s=0,
                 operators=operators,
+                warm_sockets=warm_sockets,
             ),
         )
         try:

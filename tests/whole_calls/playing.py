@@ -227,6 +227,7 @@ async def playing(
     signed: bool = True,
     seed: int = 0,
     operators: tuple[OperatorKey, ...] = (),
+    warm_sockets: int = 0,
 ) -> AsyncIterator[Playing]:
     """The stage for these scenarios; records are kept in ``folder``."""
     directory = businesses or BusinessDirectory([profile or business()])
@@ -235,7 +236,14 @@ async def playing(
     plan = plan_for(*scenarios, timing=timing, faults=faults, seed=seed)
     async with AsyncExitStack() as stack:
         set_stage = await stack.enter_async_context(
-            stage(plan, store=f"sqlite:{folder / 'calls.db'}", businesses=directory, signed=signed, operators=operators)
+            stage(
+                plan,
+                store=f"sqlite:{folder / 'calls.db'}",
+                businesses=directory,
+                signed=signed,
+                operators=operators,
+                warm_sockets=warm_sockets,
+            )
         )
         yield Playing(set_stage, stack, scenarios[0])
 

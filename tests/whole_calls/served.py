@@ -144,6 +144,7 @@ class Served:
             "STREAM_TOKEN_SECRET": STREAM_SECRET,
             "FRONTDESK_BUSINESSES": str(self._businesses),
             "FRONTDESK_STORE": f"sqlite:{self.store}",
+            "FRONTDESK_WARM_SOCKETS": "0",
         }
 
     async def end(self) -> None:
