@@ -206,7 +206,6 @@ def is_table(field: shapes.Field) -> bool:
 
 
 TABLES = dict(tables())
-NOT_ACTED_ON = rows(sections("business-file.md")["Accepted, not acted on yet"])
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -224,19 +223,6 @@ def test_the_defaults_of_a_business_file_are_those_of_the_page(table: str) -> No
             assert described[field.encode_name][2] == f"`{str(field.default).lower()}`", field.name
         elif isinstance(field.default, str | int | float):
             assert described[field.encode_name][2] == f"`{field.default}`", field.name
-
-
-@pytest.mark.parametrize("key", NOT_ACTED_ON)
-def test_a_key_that_is_listed_as_not_acted_on_is_not_read_anywhere(key: str) -> None:
-    reading = re.compile(rf"\b{re.escape(key)}\b")
-    readers = [path.name for path in python_files("bridge", "webhooks", "frontdesk") if reading.search(path.read_text("utf-8"))]
-    assert readers == [], f"{key} is acted on now: take it from the list, and the † from its row"
-
-
-@pytest.mark.parametrize("key", NOT_ACTED_ON)
-def test_a_key_that_is_not_acted_on_is_marked_at_its_place_too(key: str) -> None:
-    table, _, name = key.rpartition(".")
-    assert "†" in described_keys(table)[name][0]
 
 
 def test_every_built_in_tool_is_described() -> None:
