@@ -21,7 +21,11 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ModelUnreachable(Exception):
-    """No session could be opened. ``str()`` says why, without the key."""
+    """No session could be opened. ``str()`` says why, without the key; ``status`` is the HTTP status, if there was an answer."""
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Spare(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ class ModelSocket:
         try:
             opened()
             while True:
-                frame = await connection.recv(decode=False)
+                frame = self._endpoint.dialect.incoming(await connection.recv(decode=False))
                 if self._trial is None:
                     received(frame)
                 else:
@@ -129,7 +133,8 @@ class ModelSocket:
         try:
             return await open_connection(self._endpoint, self._model)
         except InvalidStatus as refused:
-            raise ModelUnreachable(f"the handshake was refused with HTTP {refused.response.status_code}") from refused
+            status = refused.response.status_code
+            raise ModelUnreachable(f"the handshake was refused with HTTP {status}", status) from refused
         except TimeoutError as late:
             raise ModelUnreachable(f"no connection within {OPEN_TIMEOUT_S:.0f} s") from late
         except (OSError, InvalidHandshake, InvalidURI) as failed:
@@ -141,7 +146,7 @@ class ModelSocket:
                 text = await self._queue.get()
                 if self._trial is not None:
                     self._trial.sent.append(text)
-                await connection.send(text)
+                await connection.send(self._endpoint.dialect.outgoing(text))
         except ConnectionClosed:
             return  # the reader sees it too, and says so
 
@@ -151,7 +156,7 @@ async def open_connection(endpoint: ModelEndpoint, model: str | None) -> ClientC
     address = endpoint.address_of(model)
     return await connect(
         address,
-        additional_headers={"Authorization": f"Bearer {endpoint.api_key}"},
+        additional_headers=endpoint.headers(),
         compression=None,
         max_size=MAX_EVENT_BYTES,
         max_queue=2048,  # the default of 16 stops reading, and a socket that is not read cannot be closed politely

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bridge.dialects import OPENAI, Dialect
 from bridge.operator.tokens import OperatorKey
 
 
@@ -9,14 +10,23 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the model is reached."""
 
     url: str
-    """``wss://…/v1/realtime``, without the query."""
+    """``wss://…/v1/realtime``, without the model."""
     api_key: str
     default_model: str
+    dialect: Dialect = OPENAI
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """Sent with the handshake beside, or in place of, the key's. They may hold secrets."""
 
     def address_of(self, model: str | None) -> str:
         """The URL of a session with ``model`` (OpenAI, *Realtime API with WebSocket*)."""
-        joint = "&" if "?" in self.url else "?"
-        return f"{self.url}{joint}model={model or self.default_model}"
+        return self.dialect.address(self.url, model or self.default_model)
+
+    def headers(self) -> dict[str, str]:
+        """Of the handshake. Secret."""
+        return self.dialect.headers(self.api_key, dict(self.extra_headers))
+
+    def __repr__(self) -> str:
+        return f"ModelEndpoint(url={self.url!r}, default_model={self.default_model!r})"
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):

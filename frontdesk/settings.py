@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bridge.dialects import DIALECTS, Dialect
+from bridge.handshake_headers import HeadersUnusable, parse_headers
 from bridge.operator.tokens import OperatorKey, TokensUnusable, parse_tokens
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
 from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
@@ -143,7 +145,29 @@ def model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
     api_key = environ.get("OPENAI_API_KEY") or ""
     if not api_key:
         raise SettingsError("OPENAI_API_KEY is not set, so there is nobody to answer the phone. Set it to your OpenAI key.")
-    return ModelEndpoint(url=url, api_key=api_key, default_model=default_model(environ))
+    return ModelEndpoint(
+        url=url,
+        api_key=api_key,
+        default_model=default_model(environ),
+        dialect=_dialect(environ),
+        extra_headers=_headers(environ),
+    )
+
+
+def _dialect(environ: Mapping[str, str]) -> Dialect:
+    name = environ.get("OPENAI_REALTIME_DIALECT") or "openai"
+    if name not in DIALECTS:
+        raise SettingsError(f"OPENAI_REALTIME_DIALECT={name} is none of {', '.join(DIALECTS)}.")
+    if name.startswith("azure") and not environ.get("OPENAI_REALTIME_URL"):
+        raise SettingsError(f"OPENAI_REALTIME_DIALECT={name} needs OPENAI_REALTIME_URL, the address of your Azure resource.")
+    return DIALECTS[name]
+
+
+def _headers(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    try:
+        return parse_headers(environ.get("OPENAI_REALTIME_HEADERS") or "", environ)
+    except HeadersUnusable as unusable:
+        raise SettingsError(f"OPENAI_REALTIME_HEADERS: {unusable}") from None
 
 
 def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:
