@@ -12,8 +12,8 @@ back into the audible, *medium* holds back as much as this one, and *very high* 
 class SoxrResampler:
     """Changes the rate of one stream of audio.
 
-    Works in floating point: libsoxr adds noise (dither) of a random seed to what it rounds itself, and the same audio would not
-    give the same bytes twice.
+    Works in floating point: libsoxr adds noise (dither) to what it rounds itself, which makes silence no silence, and the bytes
+    depend on how the audio was cut.
     """
 
     def __init__(self, from_hz: int, to_hz: int, quality: str = QUALITY) -> None:

@@ -99,6 +99,11 @@ def test_a_stream_is_what_resampling_it_whole_gives(from_hz: int, to_hz: int, ch
     assert np.array_equal(resampled(sweep(from_hz), from_hz, to_hz, chunk), whole)
 
 
+@BOTH_WAYS
+def test_silence_stays_silence(from_hz: int, to_hz: int) -> None:
+    assert not resampled(np.zeros(from_hz, np.float32), from_hz, to_hz).any()
+
+
 cuts = st.lists(st.integers(1, 9_000), max_size=40)
 
 
