@@ -78,6 +78,14 @@ def test_a_model_that_speaks_anything_else_is_not_put_through(confirmed: object)
     assert phone_got(line, since) == b""
 
 
+@pytest.mark.parametrize("confirmed", [PCMU, {"type": "audio/pcm", "rate": 8_000}, None])
+def test_nor_one_that_hears_anything_else(confirmed: object) -> None:
+    line = on(hears="pcm", speaks="pcm").requested()
+    line.model({"type": "session.updated", "session": {"audio": {"input": {"format": confirmed}, "output": {"format": PCM}}}})
+    assert not line.core.session_is_confirmed
+    assert [lost.reason for lost in line.events_of(ModelLost)] == ["audio_format"]
+
+
 def test_the_record_says_at_what_rate_a_model_wanted_to_speak() -> None:
     line = on(speaks="pcm").requested()
     audio = {"input": {"format": PCMU}, "output": {"format": PCM | {"rate": 16_000}}}
@@ -145,12 +153,13 @@ def test_the_rest_of_one_item_comes_before_the_next_and_once() -> None:
     line.session_updated()
     line.begin_speaking(item="item_1")
     first, second = some_pcm(300), some_pcm(400)
-    deltas(line, first, 5_000)
+    deltas(line, first + b"\x55", 5_000)  # half a sample too much: it is nobody's
     line.current_item = "item_2"
-    deltas(line, second, 5_000)
+    deltas(line, second[:5_000])
     line.current_item = "item_1"
     line.audio_done()  # late: it may come behind audio of the next item
     line.current_item = "item_2"
+    deltas(line, second[5_000:])
     line.audio_done()
     line.response_done()
     assert phone_got(line) == for_the_phone(first) + for_the_phone(second)
@@ -174,7 +183,7 @@ def test_after_a_cut_the_rest_of_what_was_cut_is_never_heard_and_the_answer_begi
     line.turn_ends("c1", 4_000)
     line.begin_speaking()
     cut_item = line.current_item
-    deltas(line, some_pcm(3_000), 30_000, 31_111)
+    deltas(line, some_pcm(3_000) + b"\x55", 30_000, 31_111)
     line.quiet(1_000)
     line.loud(320)
     (truncate,) = [event for event in line.sent_to_model if event["type"] == "conversation.item.truncate"]
