@@ -13,6 +13,8 @@ from bridge.settings import ModelEndpoint
 OPEN_TIMEOUT_S = 6.0
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Far above any event seen; the library's own megabyte is not."""
+PING_EVERY_S = 5.0
+"""A connection that has died without a word is noticed within twice this, even while nothing is asked of the model."""
 QUEUED_EVENTS = 1500
 """Events waiting to be sent: 30 s of caller audio. More means that the model does not listen."""
 PONG_WITHIN_S = 1.0
@@ -162,5 +164,7 @@ async def open_connection(endpoint: ModelEndpoint, model: str | None) -> ClientC
         max_queue=2048,  # the default of 16 stops reading, and a socket that is not read cannot be closed politely
         open_timeout=OPEN_TIMEOUT_S,
         close_timeout=1,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PING_EVERY_S,
         proxy=None if urlsplit(address).hostname in _LOOPBACK else True,
     )

@@ -159,6 +159,7 @@ class ModelSide:
             return
         hopeless = is_hopeless(failure)
         if hopeless or not conversation.voice.retry(response):
+            conversation.voice.responses.want_first(response.wish)
             conversation.lose_model(f"no_audio: {failure}", hopeless=hopeless)
 
     def _ended_in_the_middle(self, response: Response, failure: str) -> None:

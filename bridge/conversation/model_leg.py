@@ -391,7 +391,9 @@ _GO_ON = (
     "The line was interrupted for a moment. The caller heard you up to these words: “{heard}”. Go on from exactly there, in a natural "
     "way, without repeating what was heard and without mentioning the interruption."
 )
-_SAY_IT = "The line was interrupted before the caller heard what you were saying. Say it now, without mentioning the interruption."
+_SAY_IT = (
+    "The line was interrupted before the caller heard what you were saying. Say it now, without mentioning the interruption."
+)
 _SAY_AGAIN_PLEASE = (
     "The line was interrupted for a moment, and you could not hear what the caller has just said. Say so in a few words, and ask "
     "them to say it again."
