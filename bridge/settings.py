@@ -1,5 +1,7 @@
 """What the bridge has to know to run. Read from the environment by the composition root."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from bridge.dialects import OPENAI, Dialect
@@ -27,6 +29,11 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ModelEndpoint(url={self.url!r}, default_model={self.default_model!r})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        """What a traceback printed by rich shows."""
+        yield "url", self.url
+        yield "default_model", self.default_model
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
