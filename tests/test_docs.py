@@ -170,6 +170,8 @@ def test_the_defaults_of_the_environment_are_those_of_the_page() -> None:
         "FRONTDESK_STORE": settings.store,
         "FRONTDESK_MAX_CALLS": settings.bridge.max_calls,
         "FRONTDESK_DRAIN_S": settings.bridge.drain_s,
+        "FRONTDESK_WARM_SOCKETS": settings.bridge.warm_sockets,
+        "FRONTDESK_WARM_MAX_AGE_S": settings.bridge.warm_max_age_s,
     }
     assert {name: variables()[name][1] for name in defaults} == {name: f"`{value}`" for name, value in defaults.items()}
 
@@ -292,6 +294,7 @@ def test_every_metric_is_described_and_no_other() -> None:
 LABELS = {
     "frontdesk_streams_refused_total": ["reason"],
     "frontdesk_events_total": ["kind"],
+    "frontdesk_warm_sockets_taken_total": ["result"],
     "frontdesk_operator_commands_total": ["action", "result"],
 }
 
