@@ -1,6 +1,6 @@
 """What the bridge has to know to run. Read from the environment by the composition root."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -30,10 +30,9 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"ModelEndpoint(url={self.url!r}, default_model={self.default_model!r})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """What a traceback printed by rich shows."""
-        yield "url", self.url
-        yield "default_model", self.default_model
+        return [("url", self.url), ("default_model", self.default_model)]
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
