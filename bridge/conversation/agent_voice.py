@@ -16,7 +16,6 @@ from bridge.conversation.transcript import Transcript
 from bridge.conversation.twilio_messages import StreamWriter, audio_of
 from calls.business import BusinessProfile
 
-
 STORED_LINE = "fd_line_"
 """How the items of lines begin that the bridge says by itself."""
 

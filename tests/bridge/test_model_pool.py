@@ -20,6 +20,11 @@ from simulator.scenario import Mind
 WITHIN_S = 20.0
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_pool, "REFILL_AFTER_S", 0)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WITHIN_S):
         while not condition():  # noqa: ASYNC110  (a test may look on)

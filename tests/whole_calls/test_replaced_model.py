@@ -15,7 +15,7 @@ from simulator.model.faults import Faults
 from simulator.model.server import SessionLog
 from simulator.scenario import CallerStep
 from tests.whole_calls.leftovers import nothing_left
-from tests.whole_calls.playing import GREETING, HANGS_UP, Call, of_kind, playing, scenario, spoken
+from tests.whole_calls.playing import GREETING, Call, of_kind, playing, scenario, spoken
 
 QUESTION = "Do you sell tea?"
 REPLY = "Green and black tea, and on market days a very good smoked one from the mountains, too."

@@ -85,6 +85,7 @@ class Line:
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
         self.session = 0
+        self.chance = 0.0
         self.do(given.Tick())
 
     # --- the clock and the door ---
@@ -166,7 +167,7 @@ class Line:
         self.twilio({"event": "stop", "sequenceNumber": "9", "streamSid": STREAM, "stop": {"callSid": CALL}})
 
     def accept(self) -> None:
-        self.do(given.StreamAccepted(RECORD, self.profile, LINES, greeting=self.greeting))
+        self.do(given.StreamAccepted(RECORD, self.profile, LINES, greeting=self.greeting, chance=self.chance))
 
     def echo_marks(self) -> None:
         """All marks sent and not echoed yet come back now."""
