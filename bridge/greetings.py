@@ -6,8 +6,7 @@ command or another process may have made it) or made, so that the next call has 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -62,10 +61,10 @@ class Greetings:
         key = key_of(profile, greeting_for(profile, record), self._endpoint.default_model)
         kept = self._kept.get(key)
         if kept is None:
-            self._start(key, self._find_or_make(key, profile))
+            self._start(key, lambda: self._find_or_make(key, profile))
             return None
         if self._clock_s() - kept.looked_up_s >= LOOKED_UP_AFTER_S:
-            self._start(key, self._look_up(key))
+            self._start(key, lambda: self._look_up(key))
         return kept.line
 
     @property
@@ -79,18 +78,18 @@ class Greetings:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._under_way.clear()
 
-    def _start(self, key: GreetingKey, work: Coroutine[Any, Any, object]) -> None:
+    def _start(self, key: GreetingKey, work: Callable[[], Awaitable[object]]) -> None:
         if key in self._under_way:
-            work.close()
             return
         task = asyncio.create_task(self._guarded(key, work), name="greeting-recording")
         self._under_way[key] = task
         task.add_done_callback(lambda _: self._under_way.pop(key, None))
 
-    async def _guarded(self, key: GreetingKey, work: Coroutine[Any, Any, object]) -> None:
+    async def _guarded(self, key: GreetingKey, work: Callable[[], Awaitable[object]]) -> None:
         try:
-            await work
+            await work()
         except NotRendered as failed:
             log.warning("greeting.not_recorded", digest=key.digest[:12], why=str(failed))
         except Exception:

@@ -20,6 +20,8 @@ from tests.bridge.conversation.line import PROFILE
 TEXT = "Hello, this is Acme."
 LOUD = b"\x80" * 8
 SOFT = b"\xff" * 8
+FAINT = b"\xd9" * 8
+"""An amplitude of some 500 on the 16-bit scale."""
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,11 @@ def test_silence_is_taken_off_both_ends_but_for_a_little() -> None:
         (LOUD * 500, None, "did not say which words"),
         (LOUD * 500, "Goodbye.", "said “Goodbye.” instead"),
         (SOFT * 500, TEXT, "cannot be heard"),
-        (b"\xc5" * 4000, TEXT, "cannot be heard"),  # an amplitude of 500
+        (FAINT * 500, TEXT, "cannot be heard"),
         (b"", TEXT, "cannot be heard"),
         (SOFT * 500 + LOUD * 10 + SOFT * 500, TEXT, "lasts 0.1 s"),
     ],
+    ids=["no words", "other words", "silence", "faint", "nothing", "a click"],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(audio: bytes, said: str | None, why: str) -> None:
     with pytest.raises(NotRendered, match=why):
