@@ -10,8 +10,8 @@ from bridge.builtin_tools import BuiltinRun
 from bridge.endings import Endings
 from bridge.greetings import Greetings
 from bridge.metrics import BridgeMetrics
-from bridge.model_pool import ModelPool
 from bridge.model_breaker import ModelBreaker
+from bridge.model_pool import ModelPool
 from bridge.settings import BridgeSettings
 from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl

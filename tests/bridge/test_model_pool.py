@@ -187,7 +187,7 @@ async def test_in_an_outage_it_tries_one_at_a_time_and_later_and_later(monkeypat
         await sleep(0)
 
     monkeypatch.setattr(model_pool, "open_connection", refused)
-    monkeypatch.setattr(model_pool.asyncio, "sleep", noted)
+    monkeypatch.setattr(asyncio, "sleep", noted)
     async with pool_at("ws://127.0.0.1:9/v1/realtime", size=8):
         await until(lambda: len(pauses) >= 8)
     assert pauses[:8] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]  # chance 0: half of each

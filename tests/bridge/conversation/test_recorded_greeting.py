@@ -1,6 +1,8 @@
 """A recorded greeting: played at once, the model set up behind it, and protected like a live one."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -246,3 +248,48 @@ def test_it_plays_to_its_end_when_the_operator_hangs_up_politely_before_there_is
     line.play(600)
     assert len(line.wanted(wanted.StoreDisposition)) == 1
     assert [said.text for said in line.events_of(events.AgentTranscript)] == [TEXT, "Goodbye."]
+
+
+CONFIRMED = {side: {"format": {"type": "audio/pcmu"}} for side in ("input", "output")}
+
+
+def in_session(line: Line, session: int) -> list[dict[str, Any]]:
+    """Another session takes the place of the one that is gone; what it was told, audio left out."""
+    before = len(line.sent_to_model)
+    line.do(given.ModelOpened(40, session=session))
+    event = {"type": "session.updated", "session": {"audio": CONFIRMED}}
+    line.do(given.ModelFrame(json.dumps(event), session=session))
+    return [event for event in line.sent_to_model[before:] if event["type"] != "input_audio_buffer.append"]
+
+
+def test_it_plays_on_when_the_session_is_lost_and_the_next_one_is_told_all_of_it() -> None:
+    line = set_up()
+    line.play(700)
+    line.do(given.ModelClosed("gone"))
+    line.wait(400)
+    update, item = in_session(line, 1)
+    assert update["type"] == "session.update"
+    assert (item["item"]["role"], item["item"]["content"][0]["text"]) == ("assistant", TEXT)
+    line.play(1500)
+    assert line.events_of(events.GreetingFinished) == [events.GreetingFinished(heard_ms=2000)]
+    assert [said.text for said in line.events_of(events.AgentTranscript)] == [TEXT]
+    assert line.phase is Phase.CONVERSING
+
+
+def test_it_plays_on_when_the_first_session_cannot_be_had_and_is_not_asked_for_again() -> None:
+    line = accepted()
+    line.play(700)
+    line.do(given.ModelClosed("refused"))
+    line.wait(400)
+    assert [event["type"] for event in in_session(line, 1)] == ["session.update", "conversation.item.create"]
+    line.play(1500)
+    assert line.events_of(events.GreetingFinished) == [events.GreetingFinished(heard_ms=2000)]
+
+
+def test_it_is_heard_to_its_end_before_the_apology_when_no_session_can_be_had() -> None:
+    line = accepted()
+    line.do(given.ModelClosed("refused", hopeless=True))
+    assert line.wanted(wanted.StoreDisposition) == []
+    line.play(4000)
+    assert [said.text for said in line.events_of(events.AgentTranscript)][:2] == [TEXT, LINES["apology"].text]
+    assert len(line.wanted(wanted.StoreDisposition)) == 1
