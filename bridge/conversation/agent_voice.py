@@ -20,6 +20,13 @@ STORED_LINE = "fd_line_"
 """How the items of lines begin that the bridge says by itself."""
 
 
+OWN_ITEM = "fd_"
+"""How all items of our own begin."""
+_HEARD_ONLY = (
+    "The caller interrupted you. Of what you said last they heard no more than this: “{heard}”. Do not say anything about it now."
+)
+
+
 class SpokenLine(msgspec.Struct, frozen=True):
     """A sentence the bridge can say without the model."""
 
@@ -123,7 +130,10 @@ class AgentVoice:
                 heard_ms = min(int(played.heard_ms), int(played.sent_ms))
                 self._outbox.model(model_messages.truncate(played.item_id, heard_ms))
             self._transcript.agent_over(played.item_id, played.heard_ms, played.sent_ms, self._outbox.now_ms)
-            self._unfinished.pop(played.item_id, None)
+            if self._unfinished.pop(played.item_id, None) == "" and not played.item_id.startswith(OWN_ITEM):
+                # It was said in a session that is over: the present one has been told of all of it.
+                heard = self._transcript.heard_text_of(played.item_id)
+                self._outbox.model(model_messages.instruction(_HEARD_ONLY.format(heard=heard)))
         return cut
 
     def _say_again_for_operators(self, cut: list[Played]) -> None:

@@ -139,7 +139,7 @@ class Conversation:
             self.transcript.wake_at_ms,
             self._asides_wake_at_ms(),
             self.ear.turns.forgotten_at_ms,
-            self.interruption.resumes_at_ms,
+            self.interruption.resumes_at_ms if self.session_is_requested else inf,
             self.tools.wake_at_ms if not self.model_is_gone else inf,
             self.clocks.wake_at_ms,
             self.ending.wake_at_ms,

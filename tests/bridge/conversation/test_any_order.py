@@ -325,7 +325,9 @@ def check_one_response_at_a_time(line: Line) -> None:
     """Between two creates the model has said that a response is done, or that ours was refused."""
     free = True
     for _, happened in line.story:
-        if (isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame)) or isinstance(happened, outputs.UseModel):
+        if (isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame)) or isinstance(
+            happened, outputs.UseModel
+        ):
             free = True
         elif isinstance(happened, outputs.SendModel) and happened.text.startswith('{"type":"response.create"'):
             assert free

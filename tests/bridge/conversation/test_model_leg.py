@@ -96,6 +96,23 @@ def test_what_is_playing_plays_on_and_is_not_shortened_in_a_session_that_does_no
     line.loud(400)
     assert len(line.events_of(events.BargeInCut)) == 1
     assert not any(event["type"] == "conversation.item.truncate" for event in line.sent_to_model)
+    assert "“one”" in told_since(line, 0)[-1][1]  # it was told of all four words
+
+
+def test_a_noise_that_cut_the_ai_while_the_model_is_away_is_gone_on_after_once_it_is_back() -> None:
+    line = asked(Line().greeted())
+    line.speak("one two three four", 8000)
+    line.quiet(2500)
+    line.model_closes()
+    line.loud(400)
+    assert len(line.events_of(events.BargeInCut)) == 1
+    line.wait(3000)
+    assert line.events_of(events.BargeInResumed) == []
+    line.session = 1
+    line.model_opens()
+    line.session_updated()
+    line.wait(2100)
+    assert len(line.events_of(events.BargeInResumed)) == 1
 
 
 def test_what_the_lost_session_still_says_is_nobody_s() -> None:
