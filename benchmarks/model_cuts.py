@@ -35,7 +35,7 @@ REPLIES = (
     "We are open until five in the afternoon, and on Fridays until two. Is there anything else?",
 )
 CALLER = Caller(
-    steps=(*(CallerStep(after_ms=500, say=question) for question in QUESTIONS), CallerStep(after_ms=1200, hang_up=True)),
+    steps=(*(CallerStep(after_ms=1200, say=question) for question in QUESTIONS), CallerStep(after_ms=1200, hang_up=True)),
     gives_up_after_s=45,
 )
 MIND = Mind(replies=tuple(Reply(hears=hears, say=say) for hears, say in zip(("tea", "open"), REPLIES, strict=True)))
@@ -45,6 +45,9 @@ SILENT = 0xFF
 QUIET_RMS_CODE_SPAN = 4
 """μ-law codes this near to silence are silence."""
 WARM_UP_MS = 750
+CONNECT_MS = 200
+PACES = {"12 × real time": 12.0, "1.5 × real time": 1.5}
+"""How quickly the model speaks: at its usual pace most of a reply is on the phone when the socket goes, at the other it breaks off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +131,34 @@ def longest_silence_ms(heard: bytes, said: bytes) -> float:
 # --- figures ---------------------------------------------------------------------------------------------------------------
 
 
-def figures(undisturbed: Sequence[Outcome], cut: Sequence[Outcome]) -> tuple[list[Row], list[Check]]:
+def figures(name: str, undisturbed: Sequence[Outcome], cut: Sequence[Outcome]) -> tuple[list[Row], list[Check]]:
     """The table and what is right or wrong about these calls."""
     lost = [call for call in cut if any(isinstance(event, ModelLost) for event in call.events)]
     kept = [call for call in lost if not call.is_in_fallback]
     resumed = [float(event.ms) for call in cut for event in call.events if isinstance(event, ModelResumed)]
     longer = [max(0.0, one.lasted_ms - whole.lasted_ms) for whole, one in zip(undisturbed, cut, strict=True) if one in kept]
-    case = f"{len(cut)} calls"
     rows = [
-        row("lost → new session confirmed", case, resumed),
-        row("longest silence", f"{case}, undisturbed", [call.silence_ms for call in undisturbed]),
-        row("longest silence", f"{case}, cut", [call.silence_ms for call in cut]),
-        row("longer than undisturbed", case, longer),
+        row("lost → new session confirmed", name, resumed),
+        row("longest silence", f"{name}, undisturbed", [call.silence_ms for call in undisturbed]),
+        row("longest silence", f"{name}, cut", [call.silence_ms for call in cut]),
+        row("longer than undisturbed", name, longer),
     ]
     checks = [
         Check(
-            case="cut",
+            case=f"{name}, cut",
             what=f"goes on ({len(kept)}) or gets the fallback ({len(lost) - len(kept)})",
             good=_right(lost),
             n=len(lost),
         ),
         Check(
-            case="cut, goes on", what="nothing is said twice, nothing is left out", good=sum(map(_is_whole, kept)), n=len(kept)
+            case=f"{name}, cut", what="nothing is said twice, nothing is left out", good=sum(map(_is_whole, kept)), n=len(kept)
         ),
-        Check(case="cut, goes on", what="every question is on the record once", good=sum(map(_heard_all, kept)), n=len(kept)),
+        Check(case=f"{name}, cut", what="every question is on the record once", good=sum(map(_heard_all, kept)), n=len(kept)),
         Check(
-            case="undisturbed", what="the same", good=sum(_is_whole(c) and _heard_all(c) for c in undisturbed), n=len(undisturbed)
+            case=f"{name}, undisturbed",
+            what="both of these",
+            good=sum(_is_whole(c) and _heard_all(c) for c in undisturbed),
+            n=len(undisturbed),
         ),
     ]
     return rows, checks
@@ -185,16 +190,22 @@ async def run(options: Options) -> tuple[list[Row], list[Check]]:
             processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url) as program,
         ):
             number, store = served_by(program.url), folder / "bench.db"
-            ends.plays(MIND, ears=Ears.for_lines(QUESTIONS, CALLER.voice), timing=ModelTiming(connect_ms=200))
+            rows: list[Row] = []
+            checks: list[Check] = []
             voice.prepare([(question, CALLER.voice) for question in QUESTIONS])
             await ends.round([stays_on_the_line(WARM_UP_MS)], number)
-            say(f"{options.calls} calls, undisturbed")
-            undisturbed = await play(ends, number, store, options.calls, None)
-            chance = random.Random(f"cuts {options.seed}")
-            cuts_ms = [chance.uniform(0, call.lasted_ms) for call in undisturbed]
-            say(f"{options.calls} calls, each cut once")
-            cut = await play(ends, number, store, options.calls, cuts_ms)
-    return figures(undisturbed, cut)
+            for name, factor in PACES.items():
+                timing = ModelTiming(connect_ms=CONNECT_MS, realtime_factor=factor)
+                ends.plays(MIND, ears=Ears.for_lines(QUESTIONS, CALLER.voice), timing=timing)
+                say(f"{options.calls} calls, {name}, undisturbed")
+                undisturbed = await play(ends, number, store, options.calls, None)
+                chance = random.Random(f"cuts {name} {options.seed}")
+                cuts_ms = [chance.uniform(0, call.lasted_ms) for call in undisturbed]
+                say(f"{options.calls} calls, {name}, each cut once")
+                cut = await play(ends, number, store, options.calls, cuts_ms)
+                more_rows, more_checks = figures(name, undisturbed, cut)
+                rows, checks = [*rows, *more_rows], [*checks, *more_checks]
+    return rows, checks
 
 
 def main() -> None:
