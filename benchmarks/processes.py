@@ -30,9 +30,10 @@ class NotReady(Exception):
 
 @asynccontextmanager
 async def bridge(
-    folder: Path, businesses: Path, model_url: str, twilio_url: str, *, operators: str = ""
+    folder: Path, businesses: Path, model_url: str, twilio_url: str, *, operators: str = "", warm_sockets: int = 0
 ) -> AsyncIterator[Program]:
-    """``frontdesk serve`` with a store of its own in ``folder``. ``operators`` is its ``OPERATOR_TOKENS``.
+    """``frontdesk serve`` with a store of its own in ``folder``. ``operators`` is its ``OPERATOR_TOKENS``, ``warm_sockets`` its
+    ``FRONTDESK_WARM_SOCKETS``.
 
     Raises:
         NotReady: it did not come up.
@@ -51,6 +52,7 @@ async def bridge(
         "FRONTDESK_MAX_CALLS": "1000",
         "FRONTDESK_DRAIN_S": "0",
         "OPERATOR_TOKENS": operators,
+        "FRONTDESK_WARM_SOCKETS": str(warm_sockets),
     }
     command = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
     async with _running(command, environ, folder / "bridge.log", port) as pid:

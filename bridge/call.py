@@ -6,6 +6,7 @@ first millisecond, while the model connects), the phone's writer, the model's so
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,10 @@ from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
 from bridge.conversation.resumption import Resumed, heard_in
 from bridge.endings import Report
-from bridge.model_socket import ModelSocket, ModelUnreachable
+from bridge.model_sessions import ModelSessions
+from bridge.model_socket import ModelSocket
 from bridge.recording.recorder import StreamRecording
+from bridge.resampling import SoxrResampler
 from bridge.services import Services
 from bridge.spoken_lines import lines_of
 from bridge.tool_runner import ToolFailed
@@ -76,13 +79,11 @@ class CallSession:
         self._services = services
         self._socket = socket
         self._business_id = business_id
-        self._core = Conversation()
+        self._core = Conversation(SoxrResampler)
         self._call_sid: CallSid | None = None
         self._profile: BusinessProfile | None = None
         self._caller: CallRecord | None = None
         self._to_twilio: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_MESSAGES)
-        self._model: ModelSocket | None = None
-        self._model_task: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[None]] = set()
         self._tools: set[asyncio.Task[None]] = set()
         self._release: wanted.Release | None = None
@@ -97,16 +98,20 @@ class CallSession:
         self._loop = asyncio.get_running_loop()
         self._clock_zero_s = self._loop.time()
         self._wall_zero = datetime.now(UTC)
+        self._model = ModelSessions(services.breaker, self._now_ms, self.step)
+        self._model_of: BusinessId | None = None
         self._do: dict[type[wanted.Output], Callable[[Any], None]] = {
             wanted.SendTwilio: lambda output: self._send_twilio(output.text),
-            wanted.SendModel: self._send_model,
+            wanted.SendModel: lambda output: self._model.send(output.text),
             wanted.RecordEvent: self._record,
             wanted.CheckToken: lambda output: self._job(self._check_token(output)),
             wanted.RunTool: lambda output: self._job(self._run_tool(output), self._tools),
             wanted.StoreDisposition: lambda output: self._job(self._store_disposition(output.disposition)),
             wanted.CompleteCall: lambda _: self._job(self._complete_call()),
             wanted.CloseStream: lambda output: self._send_twilio(output.code),
-            wanted.CloseModel: lambda _: self._close_model(),
+            wanted.OpenModel: lambda output: self._open_model(output.session),
+            wanted.UseModel: lambda output: self._model.use(output.session),
+            wanted.CloseModel: lambda _: self._model.close(),
             wanted.Release: self._keep_release,
             wanted.Answer: self._answer,
             wanted.CallerSounded: lambda output: self._observe(lambda one: one.caller_audio(output.audio, self.call_ms)),
@@ -129,7 +134,8 @@ class CallSession:
     async def run(self) -> None:
         """Serves the stream to its end, then stores what is left and gives the call up."""
         if self._business_id is not None:
-            self._open_model(self._business_id)
+            self._model_of = self._business_id
+            self._open_model(0)
         reader = asyncio.create_task(self._read_twilio(), name="twilio-reader")
         writer = asyncio.create_task(self._write_twilio(), name="twilio-writer")
         self.step(given.Tick())
@@ -286,29 +292,10 @@ class CallSession:
 
     # --- the model ---------------------------------------------------------------------------------------------------------
 
-    def _open_model(self, business_id: BusinessId) -> None:
-        profile = self._services.businesses.get(business_id)
-        self._model = ModelSocket(self._services.settings.model, profile.model if profile is not None else None)
-        self._model_task = asyncio.create_task(self._run_model(self._model), name="model")
-
-    async def _run_model(self, model: ModelSocket) -> None:
-        began_ms = self._now_ms()
-        try:
-            reason = await model.run(
-                opened=lambda: self.step(given.ModelOpened(self._now_ms() - began_ms)),
-                received=lambda frame: self.step(given.ModelFrame(frame)),
-            )
-        except ModelUnreachable as unreachable:
-            reason = str(unreachable)
-        self.step(given.ModelClosed(reason))
-
-    def _send_model(self, output: wanted.SendModel) -> None:
-        if self._model is not None and not self._model.send(output.text):
-            self._loop.call_soon(self.step, given.ModelClosed("does not read what it is sent"))
-
-    def _close_model(self) -> None:
-        if self._model_task is not None:
-            self._model_task.cancel()
+    def _open_model(self, session: int) -> None:
+        profile = self._services.businesses.get(self._model_of) if self._model_of is not None else None
+        model, pool = profile.model if profile is not None else None, self._services.pool
+        self._model.open(session, ModelSocket(self._services.settings.model, model, spare=lambda: pool.take(model)))
 
     # --- jobs --------------------------------------------------------------------------------------------------------------
 
@@ -344,10 +331,13 @@ class CallSession:
             self._services.metrics.calls.inc()
             if self._services.recorder is not None and not self._over.is_set():
                 self._recording = self._services.recorder.begin(self, profile, record)
-            if self._model_task is None:
-                self._open_model(token.business_id)
+            if self._model_of is None:
+                self._model_of = token.business_id
+                self._open_model(0)
             rate = self._services.prices.rate_of(profile.model or settings.model.default_model, profile.audio.transcription_model)
-            self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate))
+            greeting = self._services.greetings.recording_for(profile, record) if resumed is None else None
+            chance = random.random()  # noqa: S311 - it spreads, and hides nothing
+            self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate, greeting, chance))
 
     async def _resumed(self, record: CallRecord) -> Resumed:
         """What this stream has to know of those before it."""
@@ -419,9 +409,7 @@ class CallSession:
 
     async def _finish_model(self) -> None:
         """Lets the model's socket say goodbye."""
-        if self._model_task is not None:
-            await asyncio.wait([self._model_task], timeout=2)
-            await self._end([self._model_task])
+        await self._end(await self._model.finished(within_s=2))
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:

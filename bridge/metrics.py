@@ -25,6 +25,18 @@ class BridgeMetrics:
         self.operators_dropped = Counter(
             "frontdesk_operators_dropped_total", "Operators let go for not keeping up", registry=self.registry
         )
+        self.breaker_open = Gauge(
+            "frontdesk_model_breaker_open", "1 while nothing connects to the model and nobody tries", registry=self.registry
+        )
+        self.breaker_barred = Counter(
+            "frontdesk_model_attempts_barred_total", "Sessions that were not even tried meanwhile", registry=self.registry
+        )
+        self.warm_sockets = Gauge(
+            "frontdesk_warm_sockets", "Sockets to the model that are open and wait for a call", registry=self.registry
+        )
+        self.warm_sockets_taken = Counter(
+            "frontdesk_warm_sockets_taken_total", "Sessions that found one, and that did not", ["result"], registry=self.registry
+        )
         self.greeting_s = Histogram(
             "frontdesk_greeting_latency_seconds",
             "Stream start to first greeting audio sent",

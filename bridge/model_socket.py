@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
@@ -12,21 +13,64 @@ from bridge.settings import ModelEndpoint
 OPEN_TIMEOUT_S = 6.0
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Far above any event seen; the library's own megabyte is not."""
+PING_EVERY_S = 5.0
+"""A connection that has died without a word is noticed within twice this, even while nothing is asked of the model."""
 QUEUED_EVENTS = 1500
 """Events waiting to be sent: 30 s of caller audio. More means that the model does not listen."""
+PONG_WITHIN_S = 1.0
+"""A socket opened before the call that takes longer to answer a ping counts as dead."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ModelUnreachable(Exception):
-    """No session could be opened. ``str()`` says why, without the key."""
+    """No session could be opened. ``str()`` says why, without the key; ``status`` is the HTTP status, if there was an answer."""
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Spare(msgspec.Struct, frozen=True):
+    """A socket that was opened before it was needed."""
+
+    connection: ClientConnection
+    age_s: float
+
+
+class _Trial:
+    """A socket that was opened before the call, until it has answered a ping. What it is sent is kept, should it be dead, and what it
+    says is held back: an error of the time before the call is nobody's."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self.sent: list[str] = []
+        self.held: list[bytes] = []
+        self.is_passed = False
+
+    async def passed(self) -> bool:
+        """Whether it answers. One that does not is cut off, so that its reader learns of it."""
+        try:
+            async with asyncio.timeout(PONG_WITHIN_S):
+                await (await self._connection.ping())
+        except ConnectionClosed:
+            return False
+        except TimeoutError:
+            self._connection.transport.abort()
+            return False
+        return True
 
 
 class ModelSocket:
     """One session's socket. ``send`` never waits; ``run`` does the work until the socket is gone."""
 
-    def __init__(self, endpoint: ModelEndpoint, model: str | None) -> None:
+    def __init__(self, endpoint: ModelEndpoint, model: str | None, spare: Callable[[], Spare | None] | None = None) -> None:
+        """``spare``: gives a socket that is open already, if there is one, in place of connecting."""
         self._endpoint = endpoint
         self._model = model
+        self._spare = spare
+        self._trial: _Trial | None = None
+        self.warm_age_s: float | None = None
+        """How long ago the socket was opened, if that was before it was needed."""
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUED_EVENTS)
 
     def send(self, text: str) -> bool:
@@ -43,34 +87,56 @@ class ModelSocket:
         Raises:
             ModelUnreachable: it was never open.
         """
-        connection = await self._connect()
-        writer = asyncio.create_task(self._write(connection), name="model-writer")
+        spare = self._spare() if self._spare is not None else None
+        if spare is None:
+            return await self._talk(await self._connect(), opened, received)
+        trial = _Trial(spare.connection)
+        self.warm_age_s, self._trial = spare.age_s, trial
+        reason = await self._talk(spare.connection, opened, received)
+        if trial.is_passed:
+            return reason
+        self._trial = None
+        self._take_back(trial.sent)
+        return await self._talk(await self._connect(), lambda: None, received)
+
+    def _take_back(self, sent: list[str]) -> None:
+        """What went to a dead socket is sent again, before what has been queued since."""
+        rest = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for text in [*sent, *rest][:QUEUED_EVENTS]:
+            self._queue.put_nowait(text)
+
+    async def _talk(self, connection: ClientConnection, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
+        tasks = [asyncio.create_task(self._write(connection), name="model-writer")]
+        if self._trial is not None:
+            tasks.append(asyncio.create_task(self._try_out(self._trial, received), name="model-trial"))
         try:
             opened()
             while True:
-                received(await connection.recv(decode=False))
+                frame = self._endpoint.dialect.incoming(await connection.recv(decode=False))
+                if self._trial is None:
+                    received(frame)
+                else:
+                    self._trial.held.append(frame)
         except ConnectionClosed:
             return f"closed by the model ({connection.close_code})"
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await connection.close()
 
+    async def _try_out(self, trial: _Trial, received: Callable[[bytes], None]) -> None:
+        if await trial.passed():
+            self._trial, trial.is_passed = None, True
+            for frame in trial.held:
+                received(frame)
+
     async def _connect(self) -> ClientConnection:
-        address = self._endpoint.address_of(self._model)
         try:
-            return await connect(
-                address,
-                additional_headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
-                compression=None,
-                max_size=MAX_EVENT_BYTES,
-                max_queue=2048,  # the default of 16 stops reading, and a socket that is not read cannot be closed politely
-                open_timeout=OPEN_TIMEOUT_S,
-                close_timeout=1,
-                proxy=None if urlsplit(address).hostname in _LOOPBACK else True,
-            )
+            return await open_connection(self._endpoint, self._model)
         except InvalidStatus as refused:
-            raise ModelUnreachable(f"the handshake was refused with HTTP {refused.response.status_code}") from refused
+            status = refused.response.status_code
+            raise ModelUnreachable(f"the handshake was refused with HTTP {status}", status) from refused
         except TimeoutError as late:
             raise ModelUnreachable(f"no connection within {OPEN_TIMEOUT_S:.0f} s") from late
         except (OSError, InvalidHandshake, InvalidURI) as failed:
@@ -79,6 +145,26 @@ class ModelSocket:
     async def _write(self, connection: ClientConnection) -> None:
         try:
             while True:
-                await connection.send(await self._queue.get())
+                text = await self._queue.get()
+                if self._trial is not None:
+                    self._trial.sent.append(text)
+                await connection.send(self._endpoint.dialect.outgoing(text))
         except ConnectionClosed:
             return  # the reader sees it too, and says so
+
+
+async def open_connection(endpoint: ModelEndpoint, model: str | None) -> ClientConnection:
+    """A connection to the model, its session not configured yet. Raises what ``websockets`` does, and ``OSError``."""
+    address = endpoint.address_of(model)
+    return await connect(
+        address,
+        additional_headers=endpoint.headers(),
+        compression=None,
+        max_size=MAX_EVENT_BYTES,
+        max_queue=2048,  # the default of 16 stops reading, and a socket that is not read cannot be closed politely
+        open_timeout=OPEN_TIMEOUT_S,
+        close_timeout=1,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PING_EVERY_S,
+        proxy=None if urlsplit(address).hostname in _LOOPBACK else True,
+    )

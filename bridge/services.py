@@ -8,7 +8,10 @@ import msgspec
 from bridge.after_call import AfterCall
 from bridge.builtin_tools import BuiltinRun
 from bridge.endings import Endings
+from bridge.greetings import Greetings
 from bridge.metrics import BridgeMetrics
+from bridge.model_breaker import ModelBreaker
+from bridge.model_pool import ModelPool
 from bridge.settings import BridgeSettings
 from bridge.tool_runner import ToolRunner
 from bridge.twilio_rest import CallControl
@@ -40,9 +43,12 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endings: Endings
     tools: ToolRunner
     metrics: BridgeMetrics
+    breaker: ModelBreaker
     after_call: AfterCall
     recorder: "Recorder | None" = None
     """``None``: nothing is recorded."""
+    greetings: Greetings
+    pool: ModelPool
     builtin_tools: Mapping[str, BuiltinRun] = {}
     """By name, those that need more than the conversation."""
     prices: Prices = msgspec.field(default_factory=lambda: Prices(load_prices()))

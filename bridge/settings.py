@@ -1,7 +1,10 @@
 """What the bridge has to know to run. Read from the environment by the composition root."""
 
+from typing import Any
+
 import msgspec
 
+from bridge.dialects import OPENAI, Dialect
 from bridge.operator.tokens import OperatorKey
 
 
@@ -9,14 +12,27 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the model is reached."""
 
     url: str
-    """``wss://…/v1/realtime``, without the query."""
+    """``wss://…/v1/realtime``, without the model."""
     api_key: str
     default_model: str
+    dialect: Dialect = OPENAI
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """Sent with the handshake beside, or in place of, the key's. They may hold secrets."""
 
     def address_of(self, model: str | None) -> str:
         """The URL of a session with ``model`` (OpenAI, *Realtime API with WebSocket*)."""
-        joint = "&" if "?" in self.url else "?"
-        return f"{self.url}{joint}model={model or self.default_model}"
+        return self.dialect.address(self.url, model or self.default_model)
+
+    def headers(self) -> dict[str, str]:
+        """Of the handshake. Secret."""
+        return self.dialect.headers(self.api_key, dict(self.extra_headers))
+
+    def __repr__(self) -> str:
+        return f"ModelEndpoint(url={self.url!r}, default_model={self.default_model!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What a traceback printed by rich shows."""
+        return [("url", self.url), ("default_model", self.default_model)]
 
 
 class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,5 +56,9 @@ class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     verify_twilio: bool
     max_calls: int
     drain_s: float
+    warm_sockets: int = 0
+    """How many sockets to the model are kept open for calls to come."""
+    warm_max_age_s: float = 900
+    """They are renewed at this age at the latest."""
     operators: tuple[OperatorKey, ...] = ()
     """Who may use the operator API; nobody: it is closed."""

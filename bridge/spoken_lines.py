@@ -10,7 +10,7 @@ from importlib import resources
 
 from bridge.conversation.agent_voice import SpokenLine
 
-NAMES = ("apology", "goodbye")
+NAMES = ("apology", "goodbye", "one_moment", "still_there", "busy")
 """The lines every shipped language has."""
 
 

@@ -303,20 +303,6 @@ def _sms(draft: Draft) -> Iterator[Finding]:
         yield Finding("tools.builtin", '"send_sms" has no number to send from; add [sms] with from = "+15005550006"', "warning")
 
 
-_NOT_YET = {
-    ("greeting", "mode", "recorded"): 'this version speaks every greeting live; "recorded" has no effect yet',
-    ("audio", "input", "pcm"): "this version hears pcmu only; the line has no effect yet",
-    ("audio", "output", "pcm"): "this version speaks pcmu only; the line has no effect yet",
-}
-"""Keys, with the value that matters or ``None`` for any, that are taken and not acted on."""
-
-
-def _not_yet(draft: Draft) -> Iterator[Finding]:
-    for (table, key, value), message in _NOT_YET.items():
-        if draft.gives(table, key) and value in (None, getattr(getattr(draft.profile, table), key)):
-            yield Finding(f"{table}.{key}", message, "warning")
-
-
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
@@ -337,5 +323,4 @@ _CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _appointments,
     _webhook,
     _sms,
-    _not_yet,
 )

@@ -32,14 +32,14 @@ output_option = click.option(
 )
 
 
-def from_store(url: str, work: "Callable[[CallStore], Awaitable[T]]", *, read_only: bool = True) -> T:
-    """Runs ``work`` with the store, which has to be there already; store errors become the command's."""
+def from_store(url: str, work: "Callable[[CallStore], Awaitable[T]]", *, read_only: bool = True, create: bool = False) -> T:
+    """Runs ``work`` with the store, which has to be there already unless ``create``; store errors become the command's."""
     from calls.store import open_store  # noqa: PLC0415  # drivers are loaded when a command runs
     from calls.store.base import StoreError, StoreUnavailable  # noqa: PLC0415
     from calls.store.blocking import run_with_store  # noqa: PLC0415
 
     try:
-        return run_with_store(open_store(url, read_only=read_only, create=False), work)
+        return run_with_store(open_store(url, read_only=read_only, create=create), work)
     except StoreUnavailable as error:
         raise CommandError(str(error), ExitCode.UNAVAILABLE) from None
     except StoreError as error:

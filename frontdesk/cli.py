@@ -16,6 +16,7 @@ _COMMANDS = {
     "calls": ("calls.cli", "calls_group", "Look at calls, and step into them."),
     "listen": ("console.cli", "listen_command", "Listen to a live call."),
     "call": ("frontdesk.cli_call", "call_command", "Call somebody and have the AI speak."),
+    "greetings": ("frontdesk.cli_greetings", "greetings_group", "Record what calls are greeted with."),
     "leads": ("calls.cli_leads", "leads_group", "Look at the leads that calls have brought."),
     "outbox": ("calls.cli_outbox", "outbox_group", "See what still has to be posted to webhooks."),
     "appointments": ("calls.cli_appointments", "appointments_group", "Look at appointments, and change them."),

@@ -18,6 +18,7 @@ from rich.console import Console
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
 from bridge.conversation.machine import Conversation
+from bridge.resampling import SoxrResampler
 from bridge.spoken_lines import lines_of
 from bridge.tool_runner import current_time
 from calls.business import BusinessProfile
@@ -81,6 +82,7 @@ class _Play:
         self._core: Conversation | None = None
         self._model: ModelSession | None = None
         self._model_opened_ms = 0.0
+        self._session = 0
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
@@ -149,23 +151,24 @@ class _Play:
         self._phone_does(self.phone.http_answered(self.now_ms, request.request_id, response.status, content_type, response.body))
 
     def _open_stream(self) -> None:
-        self._core = Conversation()
+        self._core = Conversation(SoxrResampler)
         self._core_takes(given.Tick())
-        self._later(CONNECT_MS, self._open_model)
+        self._later(CONNECT_MS, lambda: self._open_model(0))
         self._phone_does(self.phone.stream_opened(self.now_ms))
 
     # --- the model ---------------------------------------------------------------------------------------------------------
 
-    def _open_model(self) -> None:
+    def _open_model(self, session: int) -> None:
         plan = self._plan
         self._model = ModelSession(plan.mind, plan.ears, seed=plan.seed, timing=plan.timing, faults=plan.faults)
         self._model_opened_ms = self.now_ms
-        self._core_takes(given.ModelOpened(CONNECT_MS))
+        self._session = session
+        self._core_takes(given.ModelOpened(CONNECT_MS, session=session))
         self._model_says(self._model.open(0))
 
     def _model_says(self, events: list[dict[str, object]]) -> None:
         for event in events:
-            self._core_takes(given.ModelFrame(json.dumps(event)))
+            self._core_takes(given.ModelFrame(json.dumps(event), self._session))
 
     # --- the core ----------------------------------------------------------------------------------------------------------
 
@@ -174,7 +177,7 @@ class _Play:
             for output in self._core.receive(self.now_ms, happened):
                 self._carry_out(output)
 
-    def _carry_out(self, output: wanted.AnyOutput) -> None:
+    def _carry_out(self, output: wanted.AnyOutput) -> None:  # noqa: PLR0912  (one case an output)
         match output:
             case wanted.SendTwilio(text=text):
                 self._phone_does(self.phone.stream_message(self.now_ms, text))
@@ -194,6 +197,8 @@ class _Play:
                 self._later(HTTP_MS, self._complete_call)
             case wanted.CloseStream(code=code):
                 self._phone_does(self.phone.stream_closed(self.now_ms, code))
+            case wanted.OpenModel(session=session):
+                self._later(CONNECT_MS, lambda: self._open_model(session))
             case wanted.CloseModel():
                 self._model = None
             case wanted.Release():

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
@@ -15,8 +16,11 @@ from bridge.after_call import AfterCall
 from bridge.app import Bridge
 from bridge.booking import Booking
 from bridge.endings import Endings
+from bridge.greetings import Greetings
 from bridge.messages import Messages
 from bridge.metrics import BridgeMetrics
+from bridge.model_breaker import ModelBreaker
+from bridge.model_pool import ModelPool
 from bridge.posting import posting
 from bridge.services import Services
 from bridge.tool_runner import ToolRunner
@@ -30,7 +34,7 @@ from calls.outbox import wanted_by
 from calls.prices import Prices
 from calls.record import CallRecord, Message
 from calls.retention import kept_in
-from calls.store import appointments_of, open_store, outbox_of
+from calls.store import appointments_of, greetings_of, open_store, outbox_of
 from calls.store.base import CallStore, NewCall, OpenedCall
 from calls.store.blocking import BlockingStore
 from frontdesk.housekeeping import housekeeping
@@ -52,11 +56,23 @@ log = structlog.get_logger()
 class Deployment:
     """A running ``frontdesk serve``."""
 
-    def __init__(self, bridge: Bridge, bus: MemoryBus, store: CallStore, after_call: AfterCall, url: str) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        bus: MemoryBus,
+        store: CallStore,
+        *,
+        after_call: AfterCall,
+        greetings: Greetings,
+        pool: ModelPool,
+        url: str,
+    ) -> None:
         self.bridge = bridge
         self.bus = bus
         self.store = store
         self.after_call = after_call
+        self.greetings = greetings
+        self.pool = pool
         self.url = url
         """Where it listens, ``http://host:port``."""
 
@@ -131,6 +147,11 @@ async def deployed(
         stack.push_async_callback(after_call.close)
         await after_call.sweep(directory.get)
         recorder = await stack.enter_async_context(recording(settings.recordings, store))
+        greetings = Greetings(greetings_of(store), settings.bridge.model)
+        stack.push_async_callback(greetings.close)
+        await greetings.load(directory)
+        metrics = BridgeMetrics()
+        pool = await stack.enter_async_context(_pool(settings, directory, metrics))
         bridge = Bridge(
             Services(
                 settings=settings.bridge,
@@ -140,9 +161,12 @@ async def deployed(
                 call_control=stack.enter_context(CallControl(settings.bridge.twilio)),
                 endings=endings,
                 tools=await stack.enter_async_context(ToolRunner()),
-                metrics=BridgeMetrics(),
+                metrics=metrics,
+                breaker=ModelBreaker(metrics.breaker_open, metrics.breaker_barred, clock=loop.time),
                 after_call=after_call,
                 recorder=recorder,
+                greetings=greetings,
+                pool=pool,
                 prices=Prices(settings.prices),
                 builtin_tools={
                     "send_sms": stack.enter_context(Messages(settings.bridge.twilio)).send_sms,
@@ -168,7 +192,8 @@ async def deployed(
         stop = asyncio.Event()
         server = asyncio.create_task(_serve(bridge, listener.detach(), stop), name="server")
         try:
-            yield Deployment(bridge, bus, store, after_call, f"http://{host}:{port}")
+            url = f"http://{host}:{port}"
+            yield Deployment(bridge, bus, store, after_call=after_call, greetings=greetings, pool=pool, url=url)
         finally:
             bridge.drain()
             bridge.leave_calls()
@@ -200,6 +225,18 @@ async def _serve(bridge: Bridge, listener_fd: int, stop: asyncio.Event) -> None:
     config.errorlog = None
     config.include_server_header = False
     await hypercorn_serve(bridge.app, config, shutdown_trigger=stop.wait, mode="asgi")
+
+
+def _pool(settings: Settings, directory: BusinessDirectory, metrics: BridgeMetrics) -> ModelPool:
+    models = Counter(profile.model for profile in directory)
+    return ModelPool(
+        settings.bridge.model,
+        [model for model, _ in models.most_common()],
+        size=settings.bridge.warm_sockets,
+        max_age_s=settings.bridge.warm_max_age_s,
+        taken=metrics.warm_sockets_taken,
+        waiting=metrics.warm_sockets,
+    )
 
 
 def _announcer(bus: MemoryBus, loop: asyncio.AbstractEventLoop) -> Callable[[CallEvent], None]:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bridge.dialects import DIALECTS, Dialect
+from bridge.handshake_headers import HeadersUnusable, parse_headers
 from bridge.operator.tokens import OperatorKey, TokensUnusable, parse_tokens
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
 from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
@@ -17,6 +19,8 @@ from calls.recordings.place import Place, PlaceUnusable, parse_place
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
 DEFAULT_MAX_CALLS = 100
+DEFAULT_WARM_SOCKETS = 4
+DEFAULT_WARM_MAX_AGE_S = 900
 
 
 class SettingsError(Exception):
@@ -61,7 +65,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         store=environ.get("FRONTDESK_STORE") or "sqlite:frontdesk.db",
         bridge=BridgeSettings(
             owner=f"bridge-{secrets.token_hex(6)}",
-            model=_model_endpoint(environ),
+            model=model_endpoint(environ),
             twilio=TwilioAccount(
                 account_sid=environ.get("TWILIO_ACCOUNT_SID") or None,
                 auth_token=auth_token,
@@ -72,6 +76,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             verify_twilio=verify,
             max_calls=_number(environ, "FRONTDESK_MAX_CALLS", DEFAULT_MAX_CALLS, least=1, most=100_000),
             drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
+            warm_sockets=_number(environ, "FRONTDESK_WARM_SOCKETS", DEFAULT_WARM_SOCKETS, least=0, most=1000),
+            warm_max_age_s=_number(environ, "FRONTDESK_WARM_MAX_AGE_S", DEFAULT_WARM_MAX_AGE_S, least=10, most=3000),
             operators=_operators(environ),
         ),
         recordings=_recordings(environ),
@@ -128,7 +134,13 @@ def _verify_twilio(environ: Mapping[str, str], host: str) -> bool:
     return value == "on"
 
 
-def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
+def default_model(environ: Mapping[str, str]) -> str:
+    """The model of a business whose file names none."""
+    return environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL
+
+
+def model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
+    """Where the model is reached. Raises :class:`SettingsError`."""
     url = environ.get("OPENAI_REALTIME_URL") or DEFAULT_MODEL_URL
     parts = urlsplit(url)
     plain_allowed = parts.scheme == "ws" and is_loopback(parts.hostname or "")
@@ -137,7 +149,29 @@ def _model_endpoint(environ: Mapping[str, str]) -> ModelEndpoint:
     api_key = environ.get("OPENAI_API_KEY") or ""
     if not api_key:
         raise SettingsError("OPENAI_API_KEY is not set, so there is nobody to answer the phone. Set it to your OpenAI key.")
-    return ModelEndpoint(url=url, api_key=api_key, default_model=environ.get("OPENAI_REALTIME_MODEL") or DEFAULT_MODEL)
+    return ModelEndpoint(
+        url=url,
+        api_key=api_key,
+        default_model=default_model(environ),
+        dialect=_dialect(environ),
+        extra_headers=_headers(environ),
+    )
+
+
+def _dialect(environ: Mapping[str, str]) -> Dialect:
+    name = environ.get("OPENAI_REALTIME_DIALECT") or "openai"
+    if name not in DIALECTS:
+        raise SettingsError(f"OPENAI_REALTIME_DIALECT={name} is none of {', '.join(DIALECTS)}.")
+    if name.startswith("azure") and not environ.get("OPENAI_REALTIME_URL"):
+        raise SettingsError(f"OPENAI_REALTIME_DIALECT={name} needs OPENAI_REALTIME_URL, the address of your Azure resource.")
+    return DIALECTS[name]
+
+
+def _headers(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    try:
+        return parse_headers(environ.get("OPENAI_REALTIME_HEADERS") or "", environ)
+    except HeadersUnusable as unusable:
+        raise SettingsError(f"OPENAI_REALTIME_HEADERS: {unusable}") from None
 
 
 def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:

@@ -77,6 +77,11 @@ def spoken_lines(scenario: Scenario, businesses: BusinessDirectory) -> list[tupl
     return [(text, scenario.mind.voice) for text in [*texts, scenario.mind.otherwise]] + caller
 
 
+def simulated_endpoint(url: str) -> ModelEndpoint:
+    """The simulated model as it is."""
+    return ModelEndpoint(url=url, api_key="simulated", default_model=DEFAULT_MODEL)
+
+
 @asynccontextmanager
 async def stage(
     plan: Callable[[int], SessionPlan],
@@ -87,8 +92,11 @@ async def stage(
     log_audio: bool = True,
     operators: tuple[OperatorKey, ...] = (),
     recordings: Place | None = None,
+    warm_sockets: int = 0,
+    endpoint: Callable[[str], ModelEndpoint] = simulated_endpoint,
 ) -> AsyncIterator[Stage]:
-    """Sets the stage, and clears it when the block is left: nothing of it is left behind."""
+    """Sets the stage, and clears it when the block is left: nothing of it is left behind. ``endpoint`` is told the simulated model's
+    address and says how the bridge gets there."""
     directory = businesses if isinstance(businesses, BusinessDirectory) else load_businesses(businesses)
     auth_token = secrets.token_hex(16)
     listener = listen("127.0.0.1", 0)
@@ -102,7 +110,7 @@ async def stage(
             store=store,
             bridge=BridgeSettings(
                 owner=f"stage-{secrets.token_hex(4)}",
-                model=ModelEndpoint(url=model.url, api_key="simulated", default_model=DEFAULT_MODEL),
+                model=endpoint(model.url),
                 twilio=TwilioAccount(account_sid=ACCOUNT_SID, auth_token=auth_token, api_url=cloud.rest_url),
                 stream_origin=f"ws://{origin}",
                 stream_token_secret=secrets.token_hex(16),
@@ -110,6 +118,7 @@ async def stage(
                 max_calls=10_000,
                 drain_s=0,
                 operators=operators,
+                warm_sockets=warm_sockets,
             ),
             recordings=recordings,
         )

@@ -68,7 +68,6 @@ def python_files(*folders: str) -> Iterator[Path]:
 # --- events ----------------------------------------------------------------------------------------------------------------
 
 EVENT_KINDS: dict[str, type[events.EventBody]] = {str(body.__struct_config__.tag): body for body in get_args(events.AnyEvent)}
-NOT_EMITTED = rows(sections("events.md")["Not emitted yet"])
 
 
 def emitted_kinds() -> set[str]:
@@ -98,18 +97,16 @@ def events_made(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("kind", EVENT_KINDS)
 def test_every_event_kind_is_described_with_exactly_its_fields(kind: str) -> None:
     fields = {field.encode_name for field in msgspec.structs.fields(EVENT_KINDS[kind])}
-    later = NOT_EMITTED.get(kind)
-    described = set(CODE.findall(later[1])) if later else rows(sections("events.md")[kind], "field").keys()
-    assert described == fields
+    assert rows(sections("events.md")[kind], "field").keys() == fields
 
 
 def test_only_events_of_the_vocabulary_are_described() -> None:
     headings = {heading for heading in sections("events.md") if re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", heading)}
-    assert headings | NOT_EMITTED.keys() == EVENT_KINDS.keys()
+    assert headings == EVENT_KINDS.keys()
 
 
-def test_the_kinds_that_are_not_emitted_yet_are_listed_as_such() -> None:
-    assert set(NOT_EMITTED) == EVENT_KINDS.keys() - emitted_kinds()
+def test_every_event_kind_is_emitted_somewhere() -> None:
+    assert emitted_kinds() == EVENT_KINDS.keys()
 
 
 # --- environment -----------------------------------------------------------------------------------------------------------
@@ -170,6 +167,8 @@ def test_the_defaults_of_the_environment_are_those_of_the_page() -> None:
         "FRONTDESK_STORE": settings.store,
         "FRONTDESK_MAX_CALLS": settings.bridge.max_calls,
         "FRONTDESK_DRAIN_S": settings.bridge.drain_s,
+        "FRONTDESK_WARM_SOCKETS": settings.bridge.warm_sockets,
+        "FRONTDESK_WARM_MAX_AGE_S": settings.bridge.warm_max_age_s,
     }
     assert {name: variables()[name][1] for name in defaults} == {name: f"`{value}`" for name, value in defaults.items()}
 
@@ -206,7 +205,6 @@ def is_table(field: shapes.Field) -> bool:
 
 
 TABLES = dict(tables())
-NOT_ACTED_ON = rows(sections("business-file.md")["Accepted, not acted on yet"])
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -224,19 +222,6 @@ def test_the_defaults_of_a_business_file_are_those_of_the_page(table: str) -> No
             assert described[field.encode_name][2] == f"`{str(field.default).lower()}`", field.name
         elif isinstance(field.default, str | int | float):
             assert described[field.encode_name][2] == f"`{field.default}`", field.name
-
-
-@pytest.mark.parametrize("key", NOT_ACTED_ON)
-def test_a_key_that_is_listed_as_not_acted_on_is_not_read_anywhere(key: str) -> None:
-    reading = re.compile(rf"\b{re.escape(key)}\b")
-    readers = [path.name for path in python_files("bridge", "webhooks", "frontdesk") if reading.search(path.read_text("utf-8"))]
-    assert readers == [], f"{key} is acted on now: take it from the list, and the † from its row"
-
-
-@pytest.mark.parametrize("key", NOT_ACTED_ON)
-def test_a_key_that_is_not_acted_on_is_marked_at_its_place_too(key: str) -> None:
-    table, _, name = key.rpartition(".")
-    assert "†" in described_keys(table)[name][0]
 
 
 def test_every_built_in_tool_is_described() -> None:
@@ -306,6 +291,7 @@ def test_every_metric_is_described_and_no_other() -> None:
 LABELS = {
     "frontdesk_streams_refused_total": ["reason"],
     "frontdesk_events_total": ["kind"],
+    "frontdesk_warm_sockets_taken_total": ["result"],
     "frontdesk_operator_commands_total": ["action", "result"],
 }
 

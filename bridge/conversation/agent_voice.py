@@ -7,12 +7,24 @@ import msgspec
 
 from bridge.conversation import model_events as ev
 from bridge.conversation import model_messages
+from bridge.conversation.model_audio import AgentFromPcm, NewResampler
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import AgentSilenced, AgentSounded
 from bridge.conversation.playback import Playback, Played
 from bridge.conversation.responses import Purpose, Response, Responses, Wish
 from bridge.conversation.transcript import Transcript
 from bridge.conversation.twilio_messages import StreamWriter, audio_of
+from calls.business import BusinessProfile
+
+STORED_LINE = "fd_line_"
+"""How the items of lines begin that the bridge says by itself."""
+
+
+OWN_ITEM = "fd_"
+"""How all items of our own begin."""
+_HEARD_ONLY = (
+    "The caller interrupted you. Of what you said last they heard no more than this: “{heard}”. Do not say anything about it now."
+)
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
@@ -33,9 +45,14 @@ class AgentVoice:
         self._outbox = outbox
         self._transcript = transcript
         self._writer = StreamWriter("")
+        self._from_pcm: AgentFromPcm | None = None
         self._unfinished: dict[str, str] = {}  # item with audio on the phone → its response, until its line is settled
         self._lines_said = 0
         self._operators_lines: dict[str, Wish] = {}  # item → what an operator has it say
+
+    def configure(self, profile: BusinessProfile, new_resampler: NewResampler) -> None:
+        """The business is known, and with it the format its model speaks."""
+        self._from_pcm = AgentFromPcm(new_resampler) if profile.audio.output == "pcm" else None
 
     def attach(self, stream_sid: str) -> None:
         """The stream to play into."""
@@ -53,7 +70,7 @@ class AgentVoice:
         """Sends ``response.create`` if one is wanted and the model is free."""
         response = self.responses.next(self._outbox.now_ms)
         if response is not None:
-            if response.wish.instruction is not None:
+            if response.wish.instruction is not None and not response.wish.told:
                 self._outbox.model(model_messages.instruction(response.wish.instruction))
             self._outbox.model(model_messages.response_create(with_tools=response.wish.with_tools))
         return response
@@ -72,14 +89,26 @@ class AgentVoice:
         response.mention(delta.item_id)
         if response.purpose is Purpose.OPERATOR:
             self._operators_lines[delta.item_id] = response.wish
-        self._play(delta.item_id, audio)
         self._unfinished[delta.item_id] = response.id
+        for item_id, ulaw in self._for_the_phone(response.id, delta.item_id, audio):
+            self._play(item_id, ulaw)
         return response
 
-    def say(self, line: SpokenLine) -> None:
-        """Speaks a stored line behind what is queued."""
-        self._lines_said += 1
-        item_id = f"fd_line_{self._lines_said}"
+    def _for_the_phone(self, response_id: str, item_id: str, audio: bytes) -> list[tuple[str, bytes]]:
+        return [(item_id, audio)] if self._from_pcm is None else self._from_pcm.convert(response_id, item_id, audio)
+
+    def audio_complete(self, response_id: str, item_id: str | None = None) -> None:
+        """The model has sent all the audio of an item of a response, or of all of them: what the conversion held back is played."""
+        active = self.responses.active
+        if self._from_pcm is not None and active is not None and active.id == response_id and not active.is_dead:
+            for finished_id, ulaw in self._from_pcm.finish(response_id, item_id):
+                self._play(finished_id, ulaw)
+
+    def say(self, line: SpokenLine, item_id: str | None = None) -> None:
+        """Speaks a stored line behind what is queued, as the item of that name or as one of its own."""
+        if item_id is None:
+            self._lines_said += 1
+            item_id = f"{STORED_LINE}{self._lines_said}"
         self._transcript.place(item_id, None, "agent")
         self._transcript.agent_text_done(item_id, line.text)
         self._play(item_id, line.audio)
@@ -101,7 +130,10 @@ class AgentVoice:
                 heard_ms = min(int(played.heard_ms), int(played.sent_ms))
                 self._outbox.model(model_messages.truncate(played.item_id, heard_ms))
             self._transcript.agent_over(played.item_id, played.heard_ms, played.sent_ms, self._outbox.now_ms)
-            self._unfinished.pop(played.item_id, None)
+            if self._unfinished.pop(played.item_id, None) == "" and not played.item_id.startswith(OWN_ITEM):
+                # It was said in a session that is over: the present one has been told of all of it.
+                heard = self._transcript.heard_text_of(played.item_id)
+                self._outbox.model(model_messages.instruction(_HEARD_ONLY.format(heard=heard)))
         return cut
 
     def _say_again_for_operators(self, cut: list[Played]) -> None:
@@ -156,5 +188,23 @@ class AgentVoice:
         """Asks once more for a response that came to nothing; ``False`` if that has been tried."""
         if response.wish.attempt > 1:
             return False
-        self.responses.want(msgspec.structs.replace(response.wish, instruction=None, attempt=2))
+        self.responses.want(msgspec.structs.replace(response.wish, told=True, attempt=2))
         return True
+
+    def leave_session(self) -> None:
+        """The model's session is lost: what of it is on the phone plays on, but cannot be shortened any more."""
+        self._unfinished = dict.fromkeys(self._unfinished, "")
+
+    def broke_off(self, response: Response) -> str:
+        """A response ends in the middle. Returns as much of its text as its audio has come to."""
+        texts = []
+        for item_id in response.items:
+            if item_id in self._unfinished:
+                sent_ms = self.playback.played(item_id, self._outbox.now_ms).sent_ms
+                texts.append(self._transcript.broke_off(item_id, sent_ms))
+        return " ".join(text for text in texts if text)
+
+    @property
+    def unfinished(self) -> set[str]:
+        """The items whose audio is still being played."""
+        return set(self._unfinished)

@@ -3,7 +3,7 @@
 They are answered only once the AI has finished, and only if they were more than a backchannel.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
 import msgspec
@@ -59,6 +59,10 @@ class Asides:
     def audible_again(self) -> None:
         """The AI speaks again before a decision."""
         self._quiet_since_ms = None
+
+    def forget_all_but(self, has_text: Callable[[str], bool]) -> None:
+        """Those whose text is not known will be heard again."""
+        self._kept = [aside for aside in self._kept if has_text(aside.item_id)]
 
     def forget(self) -> None:
         """A reply is on its way; it answers these too."""

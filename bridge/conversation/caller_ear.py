@@ -1,13 +1,16 @@
 """The caller's side of the line: audio goes to the model once the gate is open, and turns are kept count of."""
 
+from base64 import b64encode
 from collections import deque
 
 from bridge.conversation import model_messages
 from bridge.conversation.asides import Asides
 from bridge.conversation.g711 import rms
+from bridge.conversation.model_audio import CallerInPcm, NewResampler
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import SendModel
 from bridge.conversation.playback import BYTES_PER_MS
+from bridge.conversation.recent_audio import KEPT_MS, RecentAudio
 from bridge.conversation.turns import CallerTurns
 from calls.business import BusinessProfile, Turns
 
@@ -16,19 +19,30 @@ HELD_MS = 5000
 
 
 class CallerEar:
-    """Passes the caller's audio on, byte for byte. Shut, it holds the last five seconds and lets them follow in order."""
+    """Passes the caller's audio on, byte for byte unless the model hears PCM. Shut, it holds the last five seconds and lets them
+    follow in order."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.turns = CallerTurns(Turns())
         self.asides = Asides("en")
         self.is_open = False
+        self.recent = RecentAudio()
+        self.hears_again = False
+        """What is held begins with a turn that another session had heard, or a part of it."""
         self._outbox = outbox
+        self._settings = Turns()
+        self._held_at_most_ms: float = HELD_MS
         self._held: deque[tuple[str, bytes]] = deque()
         self._held_ms = 0.0
         self._voiced_above_rms = 0.0
+        self._in_pcm: CallerInPcm | None = None
+        self._new_resampler: NewResampler | None = None
 
-    def configure(self, profile: BusinessProfile) -> None:
-        """The business is known."""
+    def configure(self, profile: BusinessProfile, new_resampler: NewResampler) -> None:
+        """The business is known, and with it the format its model hears."""
+        self._new_resampler = new_resampler if profile.audio.input == "pcm" else None
+        self._in_pcm = CallerInPcm(new_resampler) if profile.audio.input == "pcm" else None
+        self._settings = profile.turns
         self.turns = CallerTurns(profile.turns)
         self.asides = Asides(profile.language)
         self._voiced_above_rms = profile.barge_in.rms
@@ -40,16 +54,26 @@ class CallerEar:
             return
         self._held.append((payload, audio))
         self._held_ms += len(audio) / BYTES_PER_MS
-        while self._held_ms > HELD_MS and len(self._held) > 1:
+        while self._held_ms > self._held_at_most_ms and len(self._held) > 1:
             self._held_ms -= len(self._held.popleft()[1]) / BYTES_PER_MS
 
     def open(self) -> None:
         """The greeting has been asked for: what was held follows, then what comes."""
-        self.is_open = True
+        self.is_open, self.hears_again = True, False
         while self._held:
             payload, audio = self._held.popleft()
             self._forward(payload, audio, rms(audio))
         self._held_ms = 0.0
+
+    def hold(self) -> None:
+        """The model's session is lost: what it heard of turns that nobody has written down is kept for the next one, and what comes."""
+        self._held.extendleft(reversed(self.recent.unheard()))
+        self._held_ms = sum(len(audio) for _, audio in self._held) / BYTES_PER_MS
+        self.is_open, self.hears_again = False, bool(self._held)
+        self._held_at_most_ms = KEPT_MS
+        self.recent, self.turns = RecentAudio(), CallerTurns(self._settings)
+        if self._new_resampler is not None:
+            self._in_pcm = CallerInPcm(self._new_resampler)
 
     def shut(self) -> None:
         """There is no model to hear the caller any more; nothing is kept for it."""
@@ -60,4 +84,8 @@ class CallerEar:
     def _forward(self, payload: str, audio: bytes, loudness_rms: float) -> None:
         voiced = loudness_rms > self._voiced_above_rms
         self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
-        self._outbox.add(SendModel(model_messages.append_audio(payload)))
+        self.recent.add(payload, audio, len(audio) / BYTES_PER_MS)
+        if self._in_pcm is not None:
+            payload = b64encode(self._in_pcm.convert(audio)).decode("ascii")
+        if payload:
+            self._outbox.add(SendModel(model_messages.append_audio(payload)))

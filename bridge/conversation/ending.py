@@ -279,7 +279,7 @@ class Ending:
         """The model says the last words, or, where it cannot, somebody else does."""
         conversation = self._conversation
         responses = conversation.voice.responses
-        if not conversation.model_is_gone and not responses.has_been_asked:
+        if not conversation.model_is_gone and not conversation.session_is_requested:
             conversation.let_go_of_model()  # it has not even been set up
         if conversation.model_is_gone:
             self._say_without_model(closing)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.conversation import model_events as ev
 from bridge.conversation import model_messages
-from bridge.conversation.model_errors import Severity, severity_of
+from bridge.conversation.model_audio import agrees, format_of, spelled
+from bridge.conversation.model_errors import Severity, is_hopeless, severity_of
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Response, Wish
 from bridge.conversation.tools import Escalate
 from calls import events
+from calls.business import Audio
 
 if TYPE_CHECKING:
     from bridge.conversation.inputs import ModelFrame
@@ -34,6 +36,7 @@ class ModelSide:
         """Kept until the call is ours and has a record to put it on."""
         self._react: dict[type[ev.ModelEvent], Callable[[Any], None]] = {
             ev.AudioDelta: self._audio,
+            ev.AudioDone: lambda event: conversation.voice.audio_complete(event.response_id, event.item_id),
             ev.AgentTextDelta: self._agent_text,
             ev.AgentTextDone: self._agent_text_done,
             ev.ResponseCreated: self._response_created,
@@ -56,7 +59,7 @@ class ModelSide:
     def take(self, given: ModelFrame) -> None:
         """One event. A model that was given up is not listened to any more; until it has confirmed the session, and with it the
         audio formats, nothing it says is acted on."""
-        if self._conversation.model_is_gone or self._is_repeated(given.frame):
+        if self._conversation.model_is_gone or given.session != self._conversation.leg.session or self._is_repeated(given.frame):
             return
         event = ev.read(given.frame)
         if self._conversation.session_is_confirmed or isinstance(event, _BEFORE_CONFIRMATION):
@@ -69,6 +72,10 @@ class ModelSide:
         repeated = frame == self._last_frame and (b'"event_id"' in frame if isinstance(frame, bytes) else '"event_id"' in frame)
         self._last_frame = frame
         return repeated
+
+    def session_over(self) -> None:
+        """What the session said before it was confirmed is not taken in any more."""
+        self._held, self._last_frame = [], b""
 
     def session_confirmed(self) -> None:
         """What the model did before it confirmed the session is taken in now, in order."""
@@ -87,7 +94,10 @@ class ModelSide:
             conversation.ending.last_words_audible()
         elif response.purpose is Purpose.REPLY and not response.has_audio:
             self._first_audio_of_a_reply()
+            conversation.tools.spoken_about()
         response.has_audio = True
+        conversation.leg.has_spoken()
+        conversation.ear.recent.answered()
 
     def _first_audio_of_a_reply(self) -> None:
         conversation = self._conversation
@@ -105,6 +115,7 @@ class ModelSide:
     def _response_done(self, event: ev.ResponseDone) -> None:
         conversation = self._conversation
         conversation.spending.response_done(event.response.id, event.response.usage)
+        conversation.voice.audio_complete(event.response.id)
         response = conversation.voice.responses.done(event.response.id, conversation.now_ms)
         if response is None:
             return
@@ -123,6 +134,8 @@ class ModelSide:
         is_silent = not response.has_audio and not response.is_dead and response.purpose is not Purpose.CLOSING
         if is_silent and (response.purpose is Purpose.GREETING or not called_tools):
             self._came_to_nothing(response, event.response.failure)
+        elif status in ("failed", "incomplete") and response.has_audio and not called_tools:
+            self._ended_in_the_middle(response, event.response.failure)
 
     def _called_tools(self, response: ev.ResponseRef, *, has_spoken: bool) -> bool:
         """Whether the model waits for us to go on: after function calls, and after an MCP call that nothing was said about."""
@@ -142,8 +155,19 @@ class ModelSide:
 
     def _came_to_nothing(self, response: Response, failure: str) -> None:
         conversation = self._conversation
-        if conversation.phase in (Phase.GREETING, Phase.CONVERSING) and not conversation.voice.retry(response):
-            conversation.lose_model(f"no_audio: {failure}")
+        if conversation.phase not in (Phase.GREETING, Phase.CONVERSING):
+            return
+        hopeless = is_hopeless(failure)
+        if hopeless or not conversation.voice.retry(response):
+            conversation.voice.responses.want_first(response.wish)
+            conversation.lose_model(f"no_audio: {failure}", hopeless=hopeless)
+
+    def _ended_in_the_middle(self, response: Response, failure: str) -> None:
+        """It goes on once, where that helps. What was filtered out will not be said the second time either."""
+        conversation = self._conversation
+        may_go_on = conversation.phase in (Phase.GREETING, Phase.CONVERSING) and response.wish.attempt == 1
+        if may_go_on and failure != "content_filter" and not response.is_dead:
+            conversation.leg.go_on(response)
 
     def _sign(self, response_id: str) -> Response | None:
         conversation = self._conversation
@@ -159,6 +183,7 @@ class ModelSide:
         response = self._sign(event.response_id)
         if response is None:
             return
+        response.is_spoken = True
         self._conversation.transcript.agent_text_done(event.item_id, event.transcript)
         if response.purpose is Purpose.GREETING:
             self._conversation.greeting.text_is_done = True
@@ -176,6 +201,7 @@ class ModelSide:
     def _speech_started(self, event: ev.SpeechStarted) -> None:
         conversation = self._conversation
         conversation.ear.turns.started(event.item_id, event.audio_start_ms, conversation.now_ms)
+        conversation.ear.recent.turn_began(event.item_id, event.audio_start_ms)
         conversation.interruption.turn_started(event.item_id)
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
@@ -186,8 +212,12 @@ class ModelSide:
         conversation = self._conversation
         conversation.transcript.place(event.item_id, event.previous_item_id, "caller")
         speech_ms = conversation.ear.turns.committed(event.item_id)
+        conversation.ear.recent.turn_ended(event.item_id)
+        conversation.leg.turn_heard()
         only_coughs = conversation.interruption.turn_was_only_coughs(event.item_id)
-        if not only_coughs:
+        if only_coughs:
+            conversation.ear.recent.written_down(event.item_id)
+        else:
             conversation.clocks.caller_spoke()
         if conversation.phase is Phase.GREETING:
             conversation.greeting.keep(event.item_id, speech_ms)
@@ -222,6 +252,7 @@ class ModelSide:
     def _caller_text(self, event: ev.CallerTextDone) -> None:
         self._conversation.spending.transcribed(event.item_id, event.usage)
         self._conversation.transcript.caller_said(event.item_id, event.transcript, self._conversation.now_ms)
+        self._conversation.ear.recent.written_down(event.item_id)
         self._conversation.ending.caller_said(event.item_id, event.transcript)
 
     def _caller_text_failed(self, event: ev.CallerTextFailed) -> None:
@@ -234,14 +265,17 @@ class ModelSide:
 
     def _session_updated(self, event: ev.SessionUpdated) -> None:
         conversation = self._conversation
-        if conversation.session_is_confirmed or not conversation.voice.responses.has_been_asked:
+        if conversation.session_is_confirmed or not conversation.session_is_requested:
             return
-        formats = (event.format_of("input"), event.format_of("output"))
-        if formats == ("audio/pcmu", "audio/pcmu"):
+        hears, speaks = event.format_of("input"), event.format_of("output")
+        asked = conversation.profile.audio if conversation.profile is not None else Audio()
+        if agrees(hears, format_of(asked.input)) and agrees(speaks, format_of(asked.output)):
             conversation.session_confirmed()
         else:
-            self._note("audio_format", f"the model wants to hear {formats[0]} and speak {formats[1]}, not audio/pcmu")
-            conversation.lose_model("audio_format")
+            self._note(
+                "audio_format", f"the model wants to hear {spelled(hears)} and speak {spelled(speaks)}: not what was asked for"
+            )
+            conversation.lose_model("audio_format", hopeless=True)
 
     def _error(self, event: ev.ModelError) -> None:
         conversation = self._conversation
@@ -252,7 +286,7 @@ class ModelSide:
         if severity in (Severity.NOTED, Severity.FATAL):
             self._note(f"error_{code}", f"{code or 'unknown'}: {(event.error.message or '')[:300]}")
         if severity is Severity.FATAL:
-            conversation.lose_model(code or "error")
+            conversation.lose_model(code or "error", hopeless=is_hopeless(code))
 
     def _note(self, kind: str, message: str) -> None:
         self._conversation.outbox.error("model", kind, message)

@@ -4,6 +4,9 @@ While it lasts nothing the caller does can stop it, and nothing they say is lost
 are done *and* its last mark has come back; what of these is lost is covered by a deadline, two seconds after its audio. Audio of
 it that still comes after that is protected like the rest. A turn the caller finished meanwhile is answered once the greeting is
 over, if it was substantial: "hello?" is not, since the greeting answers it.
+
+A recorded greeting is complete from its first moment and needs no model: it is played as soon as the call is ours, the model's
+session is set up behind it, and it plays on whatever becomes of that session.
 """
 
 from math import inf
@@ -21,11 +24,20 @@ class Greeting:
         """The conversation items it consists of."""
         self.text_is_done = False
         self.response_is_done = False
+        self.is_recorded = False
         self.has_late_audio = False
         """Audio of it came after it had counted as over, and may still be playing."""
         self.turns: list[str] = []
         """The caller's turns that ended over it."""
         self.has_substantial_turn = False
+
+    def is_a_recording(self) -> None:
+        """There is no more of it to come than is played now."""
+        self.is_recorded = self.text_is_done = self.response_is_done = True
+
+    def goes_on(self) -> None:
+        """What the model said was not all of it."""
+        self.text_is_done = self.response_is_done = False
 
     @property
     def is_complete(self) -> bool:

@@ -29,7 +29,7 @@ class TwilioClosed(Input, frozen=True):
 
 class StreamAccepted(Input, frozen=True):
     """The stream's token holds, and this bridge owns the call from here on. ``lines``: what the bridge can say by itself, in the
-    business's language (``apology``, ``goodbye``)."""
+    business's language (``bridge.spoken_lines``)."""
 
     record: CallRecord
     profile: BusinessProfile
@@ -38,6 +38,10 @@ class StreamAccepted(Input, frozen=True):
     """Set if this is not the call's first stream."""
     rate: Rate | None = None
     """What the call is billed at; ``None``: nothing has a price."""
+    greeting: SpokenLine | None = None
+    """The recording of the call's greeting; ``None``: the model is to speak it."""
+    chance: float = 0.0
+    """Between 0 and 1, another one for each call: spreads what many calls would do at the same moment."""
 
 
 class StreamRefused(Input, frozen=True):
@@ -47,22 +51,29 @@ class StreamRefused(Input, frozen=True):
 
 
 class ModelOpened(Input, frozen=True):
-    """The model's socket is open. ``connect_ms``: how long that took; ``warm``: it was opened before the call."""
+    """The model's socket is open. ``connect_ms``: how long that took; ``warm``: it was opened before the call, ``age_ms`` ago.
+    ``session``: as in ``OpenModel``; the first session, which the shell opens unasked, is 0."""
 
     connect_ms: float
     warm: bool = False
+    age_ms: float = 0.0
+    session: int = 0
 
 
 class ModelFrame(Input, frozen=True):
-    """An event of the Realtime API arrived."""
+    """An event of the Realtime API arrived in a session."""
 
     frame: str | bytes
+    session: int = 0
 
 
 class ModelClosed(Input, frozen=True):
-    """The model's socket is gone or could not be opened. ``reason`` may be shown to an operator."""
+    """A session's socket is gone or could not be opened. ``reason`` may be shown to an operator. ``hopeless``: another one would
+    not be had either."""
 
     reason: str
+    session: int = 0
+    hopeless: bool = False
 
 
 class ToolFinished(Input, frozen=True):

@@ -9,7 +9,7 @@ from math import inf
 import msgspec
 
 from bridge.conversation import model_messages
-from bridge.conversation.agent_voice import AgentVoice
+from bridge.conversation.agent_voice import STORED_LINE, AgentVoice
 from bridge.conversation.barge_in import BargeInGate, Burst, Verdict
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.playback import BYTES_PER_MS
@@ -139,6 +139,9 @@ class Interruption:
                 truncate_ms=self._since_start(now_ms),
             )
         )
+        if audible.item_id.startswith(STORED_LINE):
+            self.forget()  # of the bridge's own lines there is nothing to go on with
+            return
         self._cut_off_after = self._transcript.heard_text_of(audible.item_id)
         self._quiet_since_ms = inf if self._turns else now_ms
 

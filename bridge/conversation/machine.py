@@ -26,19 +26,20 @@ from bridge.conversation.from_twilio import TwilioSide
 from bridge.conversation.g711 import rms
 from bridge.conversation.greeting import Greeting
 from bridge.conversation.interruption import Interruption
+from bridge.conversation.model_audio import NewResampler
+from bridge.conversation.model_leg import ModelLeg
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
-from bridge.conversation.resumption import Resumed
+from bridge.conversation.resumption import HeardLine, Resumed
 from bridge.conversation.spending import Spending
 from bridge.conversation.stepping_in import SteppingIn
 from bridge.conversation.tools import Tools, declared_tools
 from bridge.conversation.transcript import Transcript
 from calls import events
 from calls.business import BusinessProfile
-from calls.events import parse_timestamp
-from calls.hours import greeting_at
+from calls.greetings import greeting_for
 from calls.ids import CallSid
 from calls.language import phrases_of
 from calls.operator import Glimpse
@@ -48,14 +49,13 @@ START_WITHIN_MS = 10_000
 """A media WebSocket that has not said ``start`` by then is nobody's call."""
 TOKEN_WITHIN_MS = 5_000
 """The shell's own bound on checking a token is 3 s; this one covers the shell."""
-MODEL_WITHIN_MS = 6_000
-"""How long the model may take to connect, or to confirm its session, before the caller is told."""
 
 
 class Conversation:
     """One call's stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_resampler: NewResampler) -> None:
+        self._new_resampler = new_resampler
         self.phase = Phase.CONNECTING
         self.outbox = Outbox()
         self.transcript = Transcript()
@@ -67,6 +67,7 @@ class Conversation:
         self.clocks = Clocks()
         self.ending = Ending(self)
         self.operators = SteppingIn(self)
+        self.leg = ModelLeg(self)
         self.record: CallRecord | None = None
         """The call's record as it was when the stream was accepted."""
         self.profile: BusinessProfile | None = None
@@ -77,7 +78,10 @@ class Conversation:
         """Lost, or not needed any more."""
         self.lines: Mapping[str, SpokenLine] = {}
         self._resumed: Resumed | None = None
-        self._model_lost_reason: str | None = None
+        self._lost_too_early: given.ModelClosed | None = None
+        self._recorded_greeting: SpokenLine | None = None
+        self.session_is_requested = False
+        """The model's session has been set up, as far as that is ours to do."""
         self.session_is_confirmed = False
         self.tools_await_reply = False
         """A response that called tools is done; once all of them are answered the model speaks again."""
@@ -92,7 +96,7 @@ class Conversation:
             given.StreamRefused: self._refused,
             given.ModelOpened: self._model_opened,
             given.ModelFrame: self._model.take,
-            given.ModelClosed: lambda closed: self.lose_model(closed.reason),
+            given.ModelClosed: self.leg.closed,
             given.ToolFinished: lambda tool: self.tools.finished(tool.call_id, tool.output, ok=tool.ok, done=tool.events),
             given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
             given.CallCompleted: lambda completed: self.ending.call_completed(ok=completed.ok),
@@ -131,15 +135,16 @@ class Conversation:
             min(self._deadlines.values(), default=inf),
             self.voice.playback.over_by_ms,
             self._greeting_gives_up_ms(),
-            self.voice.responses.stalled_at_ms,
+            self._stalled_at_ms,
             self.transcript.wake_at_ms,
             self._asides_wake_at_ms(),
             self.ear.turns.forgotten_at_ms,
-            self.interruption.resumes_at_ms,
+            self.interruption.resumes_at_ms if self.session_is_requested else inf,
             self.tools.wake_at_ms if not self.model_is_gone else inf,
             self.clocks.wake_at_ms,
             self.ending.wake_at_ms,
             self.operators.unmutes_at_ms,
+            self.leg.wake_at_ms,
         )
 
     def being_said(self, now_ms: float) -> list[Glimpse]:
@@ -193,8 +198,14 @@ class Conversation:
     def session_confirmed(self) -> None:
         """``session.updated`` says what was asked for: audio may reach the phone."""
         self.session_is_confirmed = True
-        self._deadlines.pop("session", None)
+        self.voice.responses.is_awaited_from(self.now_ms)
+        self.leg.confirmed()
         self._model.session_confirmed()
+
+    def session_over(self) -> None:
+        """The model's session is lost; another one will be set up."""
+        self.session_is_requested = False
+        self._model.session_over()
 
     def greeting_heard(self, item_id: str) -> None:
         """Audio of the greeting went out."""
@@ -214,15 +225,35 @@ class Conversation:
         if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None and self._resumed is None:
             self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
 
-    def lose_model(self, reason: str) -> None:
-        """The model's session is over: the caller is told, then gets the business's fallback."""
+    def lose_model(self, reason: str, *, hopeless: bool = False, waited_ms: float = 0.0) -> None:
+        """The model's session is over, and another one takes its place, unless the call is being ended or it would be ``hopeless``."""
         if self.model_is_gone:
             return
-        self._model_lost_reason = reason
+        if self.profile is None:
+            self._lost_too_early = given.ModelClosed(reason, hopeless=hopeless)
+            self.model_is_open = False
+        elif hopeless or self.phase is Phase.CLOSING:
+            if self.leg.outage is None or not self.leg.outage.is_loss:
+                self.outbox.record(events.ModelLost(reason=reason))
+            self.give_up_model()
+        else:
+            self.leg.lost(reason, waited_ms)
+
+    def give_up_model(self) -> None:
+        """There will be no model for the rest of the call: the caller is told, then gets the business's fallback."""
         self.let_go_of_model()
-        if self.profile is not None:
-            self.outbox.record(events.ModelLost(reason=reason))
-            self.ending.model_lost()
+        self.ending.model_lost()
+
+    def say_one_moment(self) -> None:
+        """A caller who hears nothing for want of a model is told that it takes a moment."""
+        line = self.lines.get("one_moment")
+        if line is not None and self.phase is not Phase.CLOSING and not self.operators.is_muted:
+            self.voice.say(line)
+
+    def heard_lines(self) -> list[HeardLine]:
+        """The conversation as it was heard, that of earlier streams included."""
+        so_far = self.transcript.heard(lambda item_id: self.voice.playback.played(item_id, self.now_ms))
+        return [*(self._resumed.heard if self._resumed is not None else ()), *so_far]
 
     def let_go_of_model(self) -> None:
         """The model is not listened to and not spoken to any more."""
@@ -234,8 +265,7 @@ class Conversation:
         self.interruption.forget()
         self.clocks.stop()
         self.voice.responses.forget()
-        self._deadlines.pop("session", None)
-        self._deadlines.pop("connect", None)
+        self.leg.stop()
         self.outbox.add(wanted.CloseModel())
 
     def stream_over(self, call_status: str | None) -> None:
@@ -264,17 +294,17 @@ class Conversation:
         self._resumed = accepted.resumed
         self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
-        self.ear.configure(accepted.profile)
+        self.ear.configure(accepted.profile, self._new_resampler)
+        self.voice.configure(accepted.profile, self._new_resampler)
         self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
         self.ending.configure(accepted.profile)
         self.tools.configure(accepted.profile, accepted.record)
         self.clocks.start(accepted.profile.limits, self.now_ms)
         self.spending.configure(accepted.rate, accepted.profile.limits, accepted.record)
-        if self._model_lost_reason is not None:
-            self.outbox.record(events.ModelLost(reason=self._model_lost_reason))
-            self.ending.model_lost()
-        elif not self.model_is_open:
-            self._deadlines["connect"] = self.now_ms + MODEL_WITHIN_MS
+        self._play_greeting(accepted)
+        self.leg.awaited(accepted.chance)
+        if self._lost_too_early is not None:
+            self.lose_model(self._lost_too_early.reason, hopeless=self._lost_too_early.hopeless)
 
     def _refused(self, refused: given.StreamRefused) -> None:
         if self.profile is None:
@@ -285,16 +315,16 @@ class Conversation:
         self.outbox.is_watched = watched.on
 
     def _model_opened(self, opened: given.ModelOpened) -> None:
-        if not self.model_is_gone and not self.model_is_open:
-            self.model_is_open = True
-            self._deadlines.pop("connect", None)
+        if not self.model_is_gone and self.leg.opened(opened) and not self.leg.was_set_up:
             self._model.connected = events.ModelConnected(ms=round(opened.connect_ms), warm=opened.warm)
 
     # --- rules that depend on state alone ----------------------------------------------------------------------------------
 
     def _settle(self) -> None:
         self._meet_deadlines()
-        self._request_greeting()
+        self.leg.advance()
+        self.leg.answer_without_the_turn()
+        self._set_up_model()
         self.voice.settle_lines()
         self._finish_greeting()
         self._end_over_budget()
@@ -302,7 +332,7 @@ class Conversation:
         self._go_on_after_a_noise()
         self._go_on_after_tools()
         self.ending.advance()
-        self._create_response()
+        self.create_response()
         self._watch_silence()
         for line in self.transcript.due(self.now_ms):
             self.outbox.record(line)
@@ -315,11 +345,22 @@ class Conversation:
         for name in due:
             del self._deadlines[name]
             self._deadline_met(name)
-        if self.now_ms >= self.voice.responses.stalled_at_ms:
-            self.lose_model("stalled")
+        if self.now_ms >= self._stalled_at_ms:
+            self._stalled()
         self.operators.speak_again_when_forgotten()
         if self.profile is not None:
             self._meet_clocks(self.profile)
+
+    @property
+    def _stalled_at_ms(self) -> float:
+        """Before it has confirmed its session the model is waited for in another way."""
+        return self.voice.responses.stalled_at_ms if self.session_is_confirmed else inf
+
+    def _stalled(self) -> None:
+        """The model does not answer. The caller has been waiting since they last heard something."""
+        active = self.voice.responses.active
+        asked_ms = active.last_sign_ms if active is not None else self.now_ms
+        self.lose_model("stalled", waited_ms=max(0.0, self.now_ms - max(asked_ms, self.voice.playback.sounds_until_ms)))
 
     def _meet_clocks(self, profile: BusinessProfile) -> None:
         spoken = phrases_of(profile.language)
@@ -343,37 +384,66 @@ class Conversation:
                 self._refused(given.StreamRefused("no_start"))
             case "token":
                 self._refused(given.StreamRefused("token_not_checked"))
-            case "connect":
-                self.lose_model("connect_timeout")
-            case "session":
-                self.lose_model("session_not_confirmed")
 
-    def _request_greeting(self) -> None:
-        if self.profile is None or not self.model_is_open or self.model_is_gone:
+    def _play_greeting(self, accepted: given.StreamAccepted) -> None:
+        """A recording of what this call is to be greeted with is played at once; the model is set up behind it."""
+        recording = accepted.greeting
+        if recording is None or not recording.audio or accepted.resumed is not None or self.model_is_gone:
             return
-        if not self.move(Trigger.GREETING_REQUESTED):
+        if recording.text != greeting_for(accepted.profile, accepted.record) or not self.move(Trigger.GREETING_REQUESTED):
             return
-        if self._model.connected is not None:
+        self._recorded_greeting = recording
+        self.greeting.is_a_recording()
+        self.outbox.record(events.GreetingRequested(mode="recorded"))
+        self.voice.say(recording, model_messages.RECORDED_GREETING_ID)
+        self.greeting_heard(model_messages.RECORDED_GREETING_ID)
+
+    def _set_up_model(self) -> None:
+        if self.profile is None or not self.model_is_open or self.model_is_gone or self.session_is_requested:
+            return
+        if self.leg.was_set_up:
+            if self.phase in (Phase.GREETING, Phase.CONVERSING):
+                self.leg.take_up()
+        elif self._recorded_greeting is None:
+            if self.move(Trigger.GREETING_REQUESTED):
+                self.begin_session(self.profile)
+                self._request_greeting(self.profile)
+                self.ear.open()
+        elif self.phase in (Phase.GREETING, Phase.CONVERSING):
+            self.begin_session(self.profile)
+            self.outbox.model(model_messages.greeting_spoken(self._recorded_greeting.text))
+            self.ear.open()
+
+    def begin_session(self, profile: BusinessProfile) -> None:
+        """The first thing a session is told: what it is to be."""
+        if self._model.connected is not None and not self.leg.was_set_up:
             self.outbox.record(self._model.connected)
-        self.transcript.hide(model_messages.GREETING_ITEM_ID)
         has_called = self.record is not None and self.record.direction == "outbound"
-        self.outbox.model(model_messages.session_update(self.profile, declared_tools(self.profile), has_called=has_called))
-        if self._resumed is None:
-            self.outbox.model(model_messages.greeting_request(self._greeting_text(self.profile)))
-        else:
-            self._tell_what_was_heard(self.profile, self._resumed)
+        self.outbox.model(model_messages.session_update(profile, declared_tools(profile), has_called=has_called))
+        self.session_is_requested = self.leg.was_set_up = True
+
+    def _request_greeting(self, profile: BusinessProfile) -> None:
+        self.ask_for_greeting(profile)
         self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
         if self._resumed is None:
             self.outbox.record(events.GreetingRequested(mode="live"))
-        self._deadlines["session"] = self.now_ms + MODEL_WITHIN_MS
-        self.ear.open()
 
-    def _greeting_text(self, profile: BusinessProfile) -> str:
-        if self.record is not None and self.record.direction == "outbound":
-            return profile.outbound_greeting_text
-        accepted_at = self.record.accepted_at if self.record is not None else None
-        return greeting_at(profile, parse_timestamp(accepted_at)) if accepted_at is not None else profile.greeting_text
+    def ask_for_greeting(self, profile: BusinessProfile) -> None:
+        """The item that asks for the greeting, or, on a stream that carries a call on, for what takes its place."""
+        self.transcript.hide(model_messages.GREETING_ITEM_ID)
+        if self._resumed is None:
+            self.outbox.model(model_messages.greeting_request(greeting_for(profile, self.record)))
+        else:
+            self._tell_what_was_heard(profile, self._resumed)
+
+    def greeting_text(self) -> str | None:
+        """What the model was asked to greet the caller with."""
+        if self.profile is None:
+            return None
+        if self._resumed is not None:
+            return resumption.sentence(self._resumed.why, self.profile.language)
+        return greeting_for(self.profile, self.record)
 
     def _tell_what_was_heard(self, profile: BusinessProfile, resumed: Resumed) -> None:
         """In place of the greeting: the conversation so far, and a sentence to go on with."""
@@ -425,7 +495,8 @@ class Conversation:
         return self.voice.playback.sounds_until_ms if self.voice.is_sounding() else self.ear.asides.wake_at_ms
 
     def _go_on_after_a_noise(self) -> None:
-        if self.phase is Phase.CONVERSING and not self.operators.is_muted and self.interruption.resume():
+        may_speak = self.phase is Phase.CONVERSING and not self.operators.is_muted and self.session_is_requested
+        if may_speak and self.interruption.resume():
             self.voice.responses.want(Wish(Purpose.REPLY))
 
     def _go_on_after_tools(self) -> None:
@@ -442,9 +513,14 @@ class Conversation:
             self.tools_await_reply = False
             self.voice.responses.want(Wish(Purpose.REPLY))
 
-    def _create_response(self) -> None:
+    def create_response(self) -> None:
+        """Asks for the next response that is wanted, if the model is free and nothing else comes first."""
         if self.model_is_gone or self.phase not in (Phase.GREETING, Phase.CONVERSING, Phase.CLOSING):
             return
+        if not self.session_is_requested:
+            return  # what is wanted while a recorded greeting plays, or the model is away, waits for the session
+        if self.leg.hears_again and self.phase is Phase.CONVERSING:
+            return  # one reply answers that turn, too
         if self.tools.pending() and self.voice.responses.wants(Purpose.GREETING):
             return  # a greeting that called tools is asked for again once they have answered
         response = self.voice.create_next()
@@ -467,6 +543,7 @@ class Conversation:
             or responses.is_wanted
             or self.ear.turns.caller_is_speaking
             or self.tools.pending()
+            or self.leg.outage is not None
         )
         self.clocks.line_is(busy=busy, now_ms=self.now_ms)
 

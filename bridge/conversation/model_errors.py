@@ -28,6 +28,13 @@ _FATAL = frozenset(
         "model_not_found",
     }
 )
+_HOPELESS = (_FATAL - {"session_expired"}) | {
+    "unknown_parameter",
+    "invalid_value",
+    "missing_required_parameter",
+    "invalid_event",
+}
+_HOPELESS_STATUSES = frozenset({400, 401, 402, 403, 404, 422})
 _BUSY = "conversation_already_has_active_response"
 
 
@@ -40,3 +47,13 @@ def severity_of(code: str | None, *, setting_up: bool) -> Severity:
     if code in _HARMLESS:
         return Severity.HARMLESS
     return Severity.FATAL if setting_up else Severity.NOTED
+
+
+def is_hopeless(code: str | None) -> bool:
+    """Whether a new session would fare no better: the account or the configuration is at fault. Asked where a session is over."""
+    return code in _HOPELESS
+
+
+def is_hopeless_status(status: int) -> bool:
+    """The same of a handshake that was refused with this HTTP status."""
+    return status in _HOPELESS_STATUSES

@@ -19,12 +19,12 @@ class SessionUpdated(ModelEvent, frozen=True):
 
     session: dict[str, Any] = {}
 
-    def format_of(self, side: str) -> str | None:
-        """The audio format in force, ``side`` being ``input`` or ``output``; ``None`` where the event does not say."""
+    def format_of(self, side: str) -> dict[str, Any]:
+        """The audio format in force, ``side`` being ``input`` or ``output``; empty where the event does not say."""
         node: object = self.session
-        for key in ("audio", side, "format", "type"):
+        for key in ("audio", side, "format"):
             node = node.get(key) if isinstance(node, dict) else None
-        return node if isinstance(node, str) else None
+        return node if isinstance(node, dict) else {}
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -151,6 +151,13 @@ class AudioDelta(ModelEvent, frozen=True):
     delta: str = ""
 
 
+class AudioDone(ModelEvent, frozen=True):
+    """``response.output_audio.done``: an item's audio is complete."""
+
+    response_id: str = ""
+    item_id: str = ""
+
+
 class AgentTextDelta(ModelEvent, frozen=True):
     """``response.output_audio_transcript.delta``."""
 
@@ -197,6 +204,8 @@ _READ: dict[str, type[ModelEvent]] = {
     "response.done": ResponseDone,
     "response.output_audio.delta": AudioDelta,
     "response.audio.delta": AudioDelta,
+    "response.output_audio.done": AudioDone,
+    "response.audio.done": AudioDone,
     "response.output_audio_transcript.delta": AgentTextDelta,
     "response.audio_transcript.delta": AgentTextDelta,
     "response.output_audio_transcript.done": AgentTextDone,
@@ -222,8 +231,6 @@ _PASSED = frozenset(
         "response.output_item.added",
         "response.content_part.added",
         "response.content_part.done",
-        "response.output_audio.done",
-        "response.audio.done",
         "response.output_text.delta",
         "response.output_text.done",
         "response.text.delta",

@@ -7,11 +7,14 @@ One unknown or invalid key makes the API discard a whole ``session.update``, so 
 import json
 from typing import Any
 
+from bridge.conversation.model_audio import format_of
 from bridge.conversation.persona import persona_of
 from calls.business import BusinessProfile
 
 GREETING_ITEM_ID = "fd_greeting_request"
 """Our own name for the item that asks for the greeting, so that it is never taken for the caller's words."""
+RECORDED_GREETING_ID = "fd_greeting"
+"""Our own name for a greeting that was played from a recording: of its line, and of the item that tells the model of it."""
 
 
 def encode(event: dict[str, Any]) -> str:
@@ -42,7 +45,7 @@ def session_update(profile: BusinessProfile, tools: list[dict[str, Any]], *, has
 def _audio_input(profile: BusinessProfile) -> dict[str, Any]:
     audio = profile.audio
     return {
-        "format": {"type": "audio/pcmu"},
+        "format": format_of(audio.input),
         "noise_reduction": None if audio.noise_reduction == "off" else {"type": audio.noise_reduction},
         "transcription": _transcription(profile),
         "turn_detection": _turn_detection(profile),
@@ -70,7 +73,7 @@ def _turn_detection(profile: BusinessProfile) -> dict[str, Any]:
 
 
 def _audio_output(profile: BusinessProfile) -> dict[str, Any]:
-    return {"format": {"type": "audio/pcmu"}, "voice": profile.voice, "speed": profile.audio.speed}
+    return {"format": format_of(profile.audio.output), "voice": profile.voice, "speed": profile.audio.speed}
 
 
 def greeting_request(text: str) -> dict[str, Any]:
@@ -87,6 +90,15 @@ def greeting_request(text: str) -> dict[str, Any]:
             "role": "user",
             "content": [{"type": "input_text", "text": request}],
         },
+    }
+
+
+def greeting_spoken(text: str) -> dict[str, Any]:
+    """Tells the model that it has greeted the caller with ``text``, which was a recording."""
+    content = [{"type": "output_text", "text": text}]
+    return {
+        "type": "conversation.item.create",
+        "item": {"id": RECORDED_GREETING_ID, "type": "message", "role": "assistant", "content": content},
     }
 
 

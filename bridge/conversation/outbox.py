@@ -19,6 +19,8 @@ class Outbox:
         self._last_seq: int | None = None
         self._told: set[tuple[str, str]] = set()
         self.is_watched = False
+        self.has_model = True
+        """Whether there is a session to hear what the model is sent; without one it is dropped."""
 
     def number_from(self, last_seq: int) -> None:
         """The call is ours from here on; its record stands at ``last_seq``."""
@@ -34,7 +36,8 @@ class Outbox:
 
     def model(self, event: dict[str, Any]) -> None:
         """An event for the model."""
-        self._outputs.append(SendModel(model_messages.encode(event)))
+        if self.has_model:
+            self._outputs.append(SendModel(model_messages.encode(event)))
 
     def observe(self, output: AnyOutput) -> None:
         """An output that only somebody who watches has a use for."""

@@ -64,8 +64,20 @@ class CloseStream(Output, frozen=True):
     code: int = 1000
 
 
+class OpenModel(Output, frozen=True):
+    """Open one more session with the model; answer with ``ModelOpened`` or ``ModelClosed``, whose number is ``session``."""
+
+    session: int
+
+
+class UseModel(Output, frozen=True):
+    """From here on ``SendModel`` means this session, which is open. Close all other ones."""
+
+    session: int
+
+
 class CloseModel(Output, frozen=True):
-    """Close the model's socket; it is not needed any more."""
+    """Close the model's sockets, those being opened, too; none is needed any more."""
 
 
 class Release(Output, frozen=True):
@@ -118,6 +130,8 @@ AnyOutput = (
     | RunTool
     | StoreDisposition
     | CompleteCall
+    | OpenModel
+    | UseModel
     | CloseStream
     | CloseModel
     | Release

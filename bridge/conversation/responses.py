@@ -10,8 +10,10 @@ from math import inf
 
 import msgspec
 
+UNANSWERED_AFTER_MS = 3000
+"""A response that the model has not even begun after this long is not coming."""
 STALLED_AFTER_MS = 6000
-"""A response of which nothing is heard for this long is not coming."""
+"""One of which nothing more is heard for this long is not, either."""
 
 
 class Purpose(Enum):
@@ -32,8 +34,12 @@ class Wish(msgspec.Struct, frozen=True):
     purpose: Purpose
     instruction: str | None = None
     """Put into the conversation as a ``system`` item right before the response is asked for."""
+    text: str | None = None
+    """Word for word what is to be said, where that is known."""
     with_tools: bool = True
     attempt: int = 1
+    told: bool = False
+    """The instruction stands in the conversation already."""
 
 
 class Response(msgspec.Struct):
@@ -43,12 +49,19 @@ class Response(msgspec.Struct):
     last_sign_ms: float
     id: str = ""
     has_audio: bool = False
+    is_spoken: bool = False
+    """The model has sent all it has to say."""
     is_refused: bool = False
     """The model was busy with something else when it was asked for."""
     is_dead: bool = False
     """Cut off: what still arrives of it is dropped, but the model is not free before its ``response.done``."""
     items: list[str] = []
     """The conversation items it has produced so far."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model has said anything about it."""
+        return bool(self.id) or self.is_refused
 
     @property
     def purpose(self) -> Purpose:
@@ -119,7 +132,7 @@ class Responses:
     def done(self, response_id: str, now_ms: float) -> Response | None:
         """``response.done``: the model is free again. ``None`` if this one was over before or none of ours."""
         if self.active is not None and self.active.is_refused:
-            self._waiting.insert(0, msgspec.structs.replace(self.active.wish, instruction=None))
+            self._waiting.insert(0, msgspec.structs.replace(self.active.wish, told=True))
             self.active = None
             return None
         response = self.sign(response_id, now_ms)
@@ -141,12 +154,37 @@ class Responses:
         if self.active is not None and not self.active.id:
             self.active.is_refused = True
 
+    def left(self) -> Response | None:
+        """The session is left. Returns what it was asked for and did not finish; what is waiting will be asked of another one."""
+        active, self.active = self.active, None
+        self._waiting = [_untold(wish) for wish in self._waiting]
+        if active is not None:
+            active.wish = _untold(active.wish)
+        return active
+
+    def want_first(self, wish: Wish) -> None:
+        """A response that comes before all others that are waiting; one of the same purpose is covered by it."""
+        if wish.purpose is not Purpose.OPERATOR:
+            self.want_no_more(wish.purpose)
+        self._waiting.insert(0, wish)
+
     def forget(self) -> None:
         """The model is gone, and everything asked of it."""
         self.active = None
         self._waiting.clear()
 
+    def is_awaited_from(self, now_ms: float) -> None:
+        """The model is there; what it was asked for before counts from now."""
+        if self.active is not None:
+            self.active.last_sign_ms = now_ms
+
     @property
     def stalled_at_ms(self) -> float:
         """When the active response counts as not coming."""
-        return self.active.last_sign_ms + STALLED_AFTER_MS if self.active is not None else inf
+        if self.active is None:
+            return inf
+        return self.active.last_sign_ms + (STALLED_AFTER_MS if self.active.has_begun else UNANSWERED_AFTER_MS)
+
+
+def _untold(wish: Wish) -> Wish:
+    return msgspec.structs.replace(wish, attempt=1, told=False)

@@ -45,6 +45,11 @@ def heard_in(record: Iterable[CallEvent]) -> tuple[HeardLine, ...]:
                 lines.append(HeardLine("caller", text))
             case AgentTranscript(text=text) if text:
                 lines.append(HeardLine("agent", text))
+    return end_of(lines)
+
+
+def end_of(lines: list[HeardLine]) -> tuple[HeardLine, ...]:
+    """The last of many lines."""
     kept: list[HeardLine] = []
     room = MAX_CHARS
     for line in reversed(lines[-MAX_LINES:]):

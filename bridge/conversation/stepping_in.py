@@ -87,7 +87,7 @@ class SteppingIn:
     def _why_not_told(self, command: Command) -> str | None:
         if not (command.text or "").strip():
             return f"{command.action} needs a text"
-        if self._conversation.phase is Phase.CONNECTING and not self._conversation.model_is_gone:
+        if not self._conversation.session_is_requested and not self._conversation.leg.was_set_up and self._why_no_ai() is None:
             return "the AI is not on the line yet; try again in a moment"
         return self._why_no_ai()
 
@@ -121,7 +121,7 @@ class SteppingIn:
             case "say":
                 self._say((command.text or "").strip())
             case "whisper":
-                self._conversation.outbox.model(model_messages.instruction(_WHISPER.format(text=(command.text or "").strip())))
+                self._conversation.leg.whispered(_WHISPER.format(text=(command.text or "").strip()))
             case "mute":
                 self._mute()
             case "unmute":
@@ -151,7 +151,7 @@ class SteppingIn:
         conversation.ending.drop_unheard_reply()
         responses = conversation.voice.responses
         responses.want_no_more(Purpose.REPLY, Purpose.PROMPT)  # what an operator says is the answer
-        responses.want(Wish(Purpose.OPERATOR, instruction=model_messages.verbatim(text), with_tools=False))
+        responses.want(Wish(Purpose.OPERATOR, instruction=model_messages.verbatim(text), text=text, with_tools=False))
 
     def _mute(self) -> None:
         conversation = self._conversation

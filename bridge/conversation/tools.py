@@ -50,7 +50,15 @@ class Call(msgspec.Struct):
     give_up_at_ms: float = inf
     filler: str | None = None
     filler_at_ms: float = inf
+    arguments: dict[str, Any] | str = ""
     is_answered: bool = False
+    output: str = ""
+    is_elsewhere: bool = False
+    """It was called in a session that is over."""
+    is_spoken_about: bool = False
+    """The AI has gone on after its answer."""
+    again: str | None = None
+    """The ``call_id`` by which a later session calls the same, and is answered in its place."""
 
 
 class LeadAnswer(msgspec.Struct, frozen=True):
@@ -115,9 +123,11 @@ class Tools:
         if not call_id or call_id in self._calls or self._profile is None:
             return None
         now_ms = self._outbox.now_ms
-        call = self._calls[call_id] = Call(call_id, name, response_id, now_ms)
-        self._outbox.record(events.ToolCalled(name=name[:100], arguments=arguments[:2000]))
         parsed = _arguments(arguments)
+        call = self._calls[call_id] = Call(call_id, name, response_id, now_ms, arguments=parsed)
+        if self._was_called_before(call):
+            return None
+        self._outbox.record(events.ToolCalled(name=name[:100], arguments=arguments[:2000]))
         if isinstance(parsed, str):
             self._answer(call, {"error": parsed}, ok=False)
         elif name in self._http or (name in RUN_BY_SHELL and name in self._profile.tools.offered):
@@ -167,6 +177,43 @@ class Tools:
                 return call.filler
         return None
 
+    # --- from one session to the next --------------------------------------------------------------------------------------
+
+    def session_over(self) -> None:
+        """The session that made the calls is gone; what they come to is for the next one to know."""
+        for call in self._calls.values():
+            call.is_elsewhere = True
+            if call.again is not None:
+                self._calls[call.again].is_spoken_about, call.again = True, None  # it stood for this one
+
+    def spoken_about(self) -> None:
+        """A reply is heard: it is the one that follows the answers so far."""
+        for call in self._calls.values():
+            if call.is_answered:
+                call.is_spoken_about, call.output = True, ""
+
+    def to_be_told(self) -> list[str]:
+        """What a new session has to know of calls that were made before it: one sentence a call."""
+        return [
+            _HAS_ANSWERED.format(name=call.name, arguments=call.arguments, output=call.output)
+            if call.is_answered
+            else _IS_AT_WORK.format(name=call.name, arguments=call.arguments)
+            for call in self._calls.values()
+            if call.is_elsewhere and not call.is_spoken_about
+        ]
+
+    def _was_called_before(self, call: Call) -> bool:
+        """Whether a session before this one has called the very same and did not live to speak about it: it is not done twice."""
+        for earlier in self._calls.values():
+            is_same = (earlier.name, earlier.arguments) == (call.name, call.arguments)
+            if is_same and earlier.is_elsewhere and not earlier.is_spoken_about and earlier.again is None:
+                earlier.again = call.call_id
+                call.is_answered = True  # as far as deadlines and fillers go: the earlier one has them
+                if earlier.is_answered:
+                    self._outbox.model(model_messages.tool_output(call.call_id, earlier.output))
+                return True
+        return False
+
     # --- their responses ---------------------------------------------------------------------------------------------------
 
     def pending(self) -> bool:
@@ -215,9 +262,25 @@ class Tools:
         self._answer_text(call, json.dumps(output, ensure_ascii=False), ok=ok)
 
     def _answer_text(self, call: Call, output: str, *, ok: bool) -> None:
-        call.is_answered = True
-        self._outbox.model(model_messages.tool_output(call.call_id, output[:MAX_OUTPUT]))
+        call.is_answered, call.output = True, output[:MAX_OUTPUT]
+        if not call.is_elsewhere:
+            self._outbox.model(model_messages.tool_output(call.call_id, call.output))
+        elif call.again is not None and not self._calls[call.again].is_elsewhere:
+            self._outbox.model(model_messages.tool_output(call.again, call.output))
+        else:
+            told = _HAS_ANSWERED.format(name=call.name, arguments=call.arguments, output=call.output)
+            self._outbox.model(model_messages.instruction(told))
         self._outbox.record(events.ToolFinished(name=call.name[:100], ms=round(self._outbox.now_ms - call.began_ms), ok=ok))
+
+
+_HAS_ANSWERED = (
+    "Before the line was interrupted you called the tool {name} with {arguments}. It has been done, and has answered: {output}. Go on "
+    "with that, and do not call it again for the same."
+)
+_IS_AT_WORK = (
+    "Before the line was interrupted you called the tool {name} with {arguments}. It is at work; its answer will follow. Do not call it "
+    "again."
+)
 
 
 def _arguments(text: str) -> dict[str, Any] | str:

@@ -8,12 +8,13 @@ What the AI said is what the caller *heard*: a line whose audio was cut ends whe
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from math import inf
 
 import msgspec
 
 from bridge.conversation.playback import Played
+from bridge.conversation.resumption import HeardLine
 from calls.events import AgentTranscript, CallerTranscript
 from calls.operator import Glimpse, Side
 
@@ -23,6 +24,8 @@ MAX_LINES = 2000
 """Lines kept in mind per stream; the oldest are forgotten, having long been recorded."""
 MAX_GLIMPSE = 4000
 """Characters shown of a line that is being said."""
+MS_PER_CHAR = 60.0
+"""How long the AI takes for a character, before it has said anything."""
 MAX_OVER = 50
 """Lines that are over and that nobody has looked at since."""
 
@@ -36,6 +39,7 @@ class _Line(msgspec.Struct, eq=False):
     settled: bool = False  # nothing more will come: recorded, empty or given up
     ready_at_ms: float | None = None
     heard_ms: int = 0
+    whole_ms: float = 0.0  # how long all of the text would have taken, where the audio broke off
     interrupted: bool = False
 
 
@@ -47,6 +51,7 @@ class Transcript:
         self._by_item: dict[str, _Line] = {}
         self._hidden: set[str] = set()
         self._over: deque[Glimpse] = deque(maxlen=MAX_OVER)
+        self._spoken_chars, self._spoken_ms = 0, 0.0  # of the AI's lines that were heard in full
 
     def hide(self, item_id: str) -> None:
         """An item of the bridge's own making: it is part of the chain and nobody's line."""
@@ -111,10 +116,45 @@ class Transcript:
             self._glimpse_of_what_is_over(line)
             return
         line.heard_ms = round(heard_ms)
+        sent_ms = max(sent_ms, line.whole_ms)
         line.interrupted = heard_ms < sent_ms - 1
+        if not line.interrupted:
+            self._spoken_chars, self._spoken_ms = self._spoken_chars + len(line.generated.strip()), self._spoken_ms + heard_ms
         line.text = heard_part(line.generated, heard_ms, sent_ms) if line.interrupted else line.generated.strip()
         line.ready_at_ms = now_ms
         self._glimpse_of_what_is_over(line)
+
+    def broke_off(self, item_id: str, sent_ms: float) -> str:
+        """An item's audio ends in the middle, its text being ahead of it. Returns what of the text fits the audio, by how quickly the
+        AI has been speaking in this call."""
+        line = self._line(item_id, "agent")
+        if line is None or line.settled:
+            return ""
+        ms_per_char = self._spoken_ms / self._spoken_chars if self._spoken_chars and self._spoken_ms else MS_PER_CHAR
+        line.whole_ms = max(sent_ms, len(line.generated.strip()) * ms_per_char)
+        return heard_part(line.generated, sent_ms, line.whole_ms)
+
+    def session_over(self, playing: Set[str]) -> None:
+        """The session that knows the items is gone: of those that are neither being played nor have a text nothing more will come."""
+        for line in self._lines:
+            if line.ready_at_ms is None and line.item_id not in playing:
+                line.settled = True
+
+    def heard(self, played: Callable[[str], Played]) -> list[HeardLine]:
+        """The conversation so far, what is still being played taken for heard."""
+        lines: list[HeardLine] = []
+        for line in self._lines:
+            text = line.text
+            if line.speaker == "agent" and not line.settled and line.ready_at_ms is None:
+                sent_ms = played(line.item_id).sent_ms
+                text = heard_part(line.generated, sent_ms, max(sent_ms, line.whole_ms))
+            if text:
+                lines.append(HeardLine("caller" if line.speaker == "caller" else "agent", text))
+        return lines
+
+    def has_text(self, item_id: str) -> bool:
+        """Whether a turn of the caller is written down."""
+        return bool(self.text_of(item_id))
 
     def being_said(self, played: Callable[[str], Played]) -> list[Glimpse]:
         """The lines under way, each as far as it is known and heard, and once more those that have come to their end since the

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from calls.outbox import Wants
     from calls.store.appointments import AppointmentStore
     from calls.store.base import CallStore
+    from calls.store.greetings import GreetingStore
     from calls.store.leads import LeadStore
     from calls.store.outbox import Outbox
     from calls.store.retention import RetentionStore
@@ -67,6 +68,21 @@ def appointments_of(store: "CallStore") -> "AppointmentStore":
     if isinstance(store, SqliteStore):
         return SqliteAppointments(store)
     raise StoreUnavailable(f"{type(store).__name__} keeps no appointments")
+
+
+def greetings_of(store: "CallStore") -> "GreetingStore":
+    """The recorded greetings a store keeps.
+
+    Raises:
+        StoreUnavailable: that kind of store keeps none.
+    """
+    from calls.store.base import StoreUnavailable  # noqa: PLC0415
+    from calls.store.sqlite import SqliteStore  # noqa: PLC0415
+    from calls.store.sqlite_greetings import SqliteGreetings  # noqa: PLC0415
+
+    if isinstance(store, SqliteStore):
+        return SqliteGreetings(store)
+    raise StoreUnavailable(f"{type(store).__name__} keeps no recorded greetings")
 
 
 def leads_of(store: "CallStore") -> "LeadStore":

@@ -4,7 +4,7 @@
 statements*). A change to the tables adds an entry to ``MIGRATIONS``; entries are never edited.
 """
 
-from calls.store import sqlite_appointments, sqlite_leads, sqlite_outbox
+from calls.store import sqlite_appointments, sqlite_greetings, sqlite_leads, sqlite_outbox
 
 APPLICATION_ID = 0x46524E54  # "FRNT"
 
@@ -34,6 +34,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
     ),
     (*sqlite_appointments.SCHEMA, *sqlite_outbox.SCHEMA, *sqlite_leads.SCHEMA),
+    sqlite_greetings.SCHEMA,
 )
 
 VERSION = len(MIGRATIONS)

@@ -60,10 +60,20 @@ class Answers:
             if item.body["type"] == "function_call_output":
                 return self._after_tools(item)
             if item.role in ("user", "system") and (quoted := quotation(item.text)):
-                return Answer(say=_rest_of_cut_line(items[:index], quoted)[:LONGEST_LINE])
+                rest = _rest_of_cut_line(items[:index], quoted)
+                return Answer(say=(self._rest_of_retold_line(items[:index], quoted) if rest == quoted else rest)[:LONGEST_LINE])
             if item.role == "user":
                 return self._to_caller(_unanswered(items[: index + 1]), tools)
         return Answer(say=self._mind.otherwise)
+
+    def _rest_of_retold_line(self, items: Sequence[Item], quoted: str) -> str:
+        """What was said in another session stands here as text, as far as it was heard: one of the mind's lines began like that."""
+        said = quoted.rstrip(".… ").split()
+        if not any(item.role == "assistant" and not item.spoken and item.text.rstrip(".… ").split() == said for item in items):
+            return quoted
+        own = [line for reply in self._mind.replies for line in (reply.say, reply.after_tools) if line]
+        begun = [line.split() for line in [*own, self._mind.otherwise] if line.split()[: len(said)] == said]
+        return next((" ".join(words[len(said) :]) for words in begun if len(words) > len(said)), self._mind.otherwise)
 
     def _after_tools(self, output: Item) -> Answer:
         reply = self._callers.get(output.body["call_id"])

@@ -100,6 +100,9 @@ class ModelServer:
         self._log_audio = log_audio
         self._admitted: WeakKeyDictionary[ServerConnection, tuple[SessionPlan, SessionLog]] = WeakKeyDictionary()
         self._connections = 0
+        self._open: dict[ServerConnection, SessionLog] = {}
+        self.refuses = False
+        """While set, every handshake is answered with 503, as in an outage."""
         self._server: Server | None = None
 
     @property
@@ -128,6 +131,13 @@ class ModelServer:
             self._server.close()
             await self._server.wait_closed()
 
+    def cut(self, model: str) -> int:
+        """The connections of this model are lost now, without a close frame; returns how many there were."""
+        open_now = [connection for connection, log in self._open.items() if log.model == model]
+        for connection in open_now:
+            connection.transport.abort()
+        return len(open_now)
+
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuses what the API refuses during the handshake, and takes its time over the rest."""
         target = urlsplit(request.path)
@@ -138,6 +148,8 @@ class ModelServer:
         model = parse_qs(target.query).get("model")
         if not model:
             return _refusal(connection, HTTPStatus.BAD_REQUEST, "missing_model", "You must provide a model parameter.")
+        if self.refuses:
+            return _refusal(connection, HTTPStatus.SERVICE_UNAVAILABLE, "server_error", "The server is overloaded.")
         plan = self._plan(self._connections)
         self._connections += 1
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
@@ -149,6 +161,7 @@ class ModelServer:
     async def _serve(self, connection: ServerConnection) -> None:
         plan, log = self._admitted.pop(connection)
         self.sessions.append(log)
+        self._open[connection] = log
         try:
             if "openai-beta" in log.headers:
                 await _refuse_beta(connection)
@@ -157,6 +170,7 @@ class ModelServer:
         except ConnectionClosed:
             pass
         finally:
+            del self._open[connection]
             log.close_code = _DROPPED if connection.close_code is None else connection.close_code
             log.closed.set()
 

@@ -12,7 +12,7 @@ from calls.language import PHRASES
 def test_every_shipped_language_has_every_line_as_audible_speech_of_its_present_text(language: str, name: str) -> None:
     line = lines_of(language)[name]
     assert line.text == getattr(PHRASES[language], name)  # otherwise: scripts/render_lines
-    assert 1.5 < len(line.audio) / 8000 < 8
+    assert 0.7 < len(line.audio) / 8000 < 8
     assert rms(line.audio) > 500
 
 

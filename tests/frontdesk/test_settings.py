@@ -54,6 +54,9 @@ def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, st
         ({"STREAM_URL": "https://media.example.com"}, "is not a wss address"),
         ({"STREAM_URL": "ws://media.example.com"}, "is not a wss address"),
         ({"OPENAI_REALTIME_URL": "http://127.0.0.1"}, "is not a wss address"),
+        ({"OPENAI_REALTIME_DIALECT": "klingon"}, "OPENAI_REALTIME_DIALECT=klingon is none of openai, azure, preview"),
+        ({"OPENAI_REALTIME_DIALECT": "azure"}, "OPENAI_REALTIME_DIALECT=azure needs OPENAI_REALTIME_URL"),
+        ({"OPENAI_REALTIME_HEADERS": "x-a: ${NOBODY}"}, "OPENAI_REALTIME_HEADERS: x-a wants the environment variable NOBODY"),
         ({"FRONTDESK_VERIFY_TWILIO": "maybe"}, "neither on nor off"),
         ({"FRONTDESK_VERIFY_TWILIO": "off", "HOST": "0.0.0.0", "PUBLIC_URL": "https://x.example"}, "for this machine only"),
         ({"FRONTDESK_MAX_CALLS": "0"}, "FRONTDESK_MAX_CALLS=0 is not between"),
@@ -65,6 +68,25 @@ def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, st
 def test_what_cannot_be_used_is_said_in_one_sentence_that_names_it(environ: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         read_settings({**LEAST, **environ})
+
+
+def test_another_endpoint_is_addressed_as_it_wants_to_be_and_its_secrets_are_not_printed() -> None:
+    settings = read_settings(
+        LEAST
+        | {
+            "OPENAI_API_KEY": "k3y-of-azure",
+            "OPENAI_REALTIME_URL": "wss://shop.openai.azure.com/openai/v1/realtime",
+            "OPENAI_REALTIME_DIALECT": "azure",
+            "OPENAI_REALTIME_MODEL": "my-deployment",
+            "OPENAI_REALTIME_HEADERS": "X-Gateway: ${GATEWAY}",
+            "GATEWAY": "open sesame",
+        }
+    )
+    model = settings.bridge.model
+    assert model.address_of(None) == "wss://shop.openai.azure.com/openai/v1/realtime?model=my-deployment"
+    assert model.headers() == {"api-key": "k3y-of-azure", "X-Gateway": "open sesame"}
+    assert "sesame" not in repr(settings)
+    assert "k3y" not in repr(settings)
 
 
 def test_operators_are_read_with_their_roles_and_nobody_is_one_unless_named() -> None:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bridge.operator.tokens import OperatorKey
+from bridge.settings import ModelEndpoint
 from calls.bus.memory import Subscription
 from calls.business import BusinessProfile
 from calls.business_files import BusinessDirectory
@@ -20,7 +21,7 @@ from calls.events import AnyEvent, CallEnded, CallEvent, EventBody
 from calls.ids import CallSid
 from calls.recordings.place import Place
 from calls.store.base import CallStore
-from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, stage
+from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, simulated_endpoint, stage
 from simulator import voice
 from simulator.ears import Ears
 from simulator.model.faults import Faults
@@ -82,14 +83,19 @@ def scenario(
 
 
 def plan_for(
-    *scenarios: Scenario, timing: ModelTiming = QUICK, faults: Faults = NO_FAULTS, seed: int = 0
+    *scenarios: Scenario, timing: ModelTiming = QUICK, faults: Faults | Mapping[int, Faults] = NO_FAULTS, seed: int = 0
 ) -> Callable[[int], SessionPlan]:
-    """Model sessions that hear and answer the callers of all these scenarios."""
+    """Model sessions that hear and answer the callers of all these scenarios. ``faults``: of all sessions, or of the nth."""
     lines = [step.say for each in scenarios for step in each.caller.steps if step.say is not None]
     ears = Ears.for_lines(lines, scenarios[0].caller.voice)
     replies = tuple(reply for each in scenarios for reply in each.mind.replies)
     mind = msgspec.structs.replace(scenarios[0].mind, replies=replies)
-    return lambda nth: SessionPlan(mind=mind, ears=ears, timing=timing, faults=faults, seed=seed + nth)
+
+    def plan(nth: int) -> SessionPlan:
+        wrong = faults if isinstance(faults, Faults) else faults.get(nth, NO_FAULTS)
+        return SessionPlan(mind=mind, ears=ears, timing=timing, faults=wrong, seed=seed + nth)
+
+    return plan
 
 
 class Caller:
@@ -223,12 +229,14 @@ async def playing(
     *scenarios: Scenario,
     profile: BusinessProfile | None = None,
     timing: ModelTiming = QUICK,
-    faults: Faults = NO_FAULTS,
+    faults: Faults | Mapping[int, Faults] = NO_FAULTS,
     businesses: BusinessDirectory | None = None,
     signed: bool = True,
     seed: int = 0,
     operators: tuple[OperatorKey, ...] = (),
     recordings: Place | None = None,
+    warm_sockets: int = 0,
+    endpoint: Callable[[str], ModelEndpoint] = simulated_endpoint,
 ) -> AsyncIterator[Playing]:
     """The stage for these scenarios; records are kept in ``folder``."""
     directory = businesses or BusinessDirectory([profile or business()])
@@ -244,6 +252,8 @@ async def playing(
                 signed=signed,
                 operators=operators,
                 recordings=recordings,
+                warm_sockets=warm_sockets,
+                endpoint=endpoint,
             )
         )
         yield Playing(set_stage, stack, scenarios[0])

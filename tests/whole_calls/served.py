@@ -147,6 +147,7 @@ class Served:
             "FRONTDESK_BUSINESSES": str(self._businesses),
             "FRONTDESK_STORE": f"sqlite:{self.store}",
             **self.environment,
+            "FRONTDESK_WARM_SOCKETS": "0",
         }
 
     async def end(self) -> None:

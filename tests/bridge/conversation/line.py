@@ -15,8 +15,10 @@ from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.g711 import rms as loudness
 from bridge.conversation.machine import Conversation
+from bridge.conversation.model_audio import format_of
 from bridge.conversation.phases import Phase
 from bridge.conversation.responses import Purpose, Wish
+from bridge.resampling import SoxrResampler
 from calls import events
 from calls.business import BusinessProfile, Fallback
 from calls.ids import BusinessId, CallSid
@@ -53,6 +55,7 @@ LOUDNESS_CODES = {
 LINES = {
     "apology": SpokenLine(text="Sorry, one moment.", audio=b"\x00" * 8000),
     "goodbye": SpokenLine(text="Goodbye.", audio=b"\x00" * 4000),
+    "one_moment": SpokenLine(text="One moment, please.", audio=b"\x00" * 6400),
 }
 
 
@@ -61,19 +64,28 @@ def mulaw(ms: float) -> str:
     return b64encode(b"\x00" * round(ms * 8)).decode()
 
 
+def pcm(ms: float) -> str:
+    """That much audio of 24 kHz, as base64."""
+    return b64encode(b"\x00\x10" * round(ms * 24)).decode()
+
+
 class Line:
     """See the module."""
 
     def __init__(self, profile: BusinessProfile = PROFILE) -> None:
         self.profile = profile
-        self.core = Conversation()
+        self.core = Conversation(SoxrResampler)
         self.now_ms = 0.0
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
         self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []
+        self.greeting: SpokenLine | None = None
+        """The recording this call is greeted with."""
         self.echoed: set[str] = set()
         self.called: list[dict[str, Any]] = []
         self._responses = 0
         self._items: str | None = "fd_greeting_request"
+        self.session = 0
+        self.chance = 0.0
         self.do(given.Tick())
 
     # --- the clock and the door ---
@@ -155,7 +167,7 @@ class Line:
         self.twilio({"event": "stop", "sequenceNumber": "9", "streamSid": STREAM, "stop": {"callSid": CALL}})
 
     def accept(self) -> None:
-        self.do(given.StreamAccepted(RECORD, self.profile, LINES))
+        self.do(given.StreamAccepted(RECORD, self.profile, LINES, greeting=self.greeting, chance=self.chance))
 
     def echo_marks(self) -> None:
         """All marks sent and not echoed yet come back now."""
@@ -182,14 +194,29 @@ class Line:
     # --- the model ---
 
     def model(self, event: dict[str, Any]) -> list[wanted.AnyOutput]:
-        return self.do(given.ModelFrame(json.dumps(event)))
+        return self.do(given.ModelFrame(json.dumps(event), self.session))
 
-    def model_opens(self) -> None:
-        self.do(given.ModelOpened(40))
+    def model_opens(self, *, age_ms: float = 0) -> None:
+        self.do(given.ModelOpened(40, age_ms=age_ms, session=self.session))
         self.model({"type": "session.created", "session": {"type": "realtime"}})
 
-    def session_updated(self, output: str = "audio/pcmu") -> None:
-        audio = {"input": {"format": {"type": "audio/pcmu"}}, "output": {"format": {"type": output}}}
+    def model_closes(self, reason: str = "closed by the model (1006)", *, hopeless: bool = False) -> None:
+        """The session's socket is gone, or could not be opened."""
+        self.do(given.ModelClosed(reason, self.session, hopeless=hopeless))
+
+    def model_is_replaced(self, *, after_ms: float = 400) -> None:
+        """The session that was asked for last opens after that long, and confirms its settings."""
+        self.wait(after_ms)
+        self.session = self.wanted(wanted.OpenModel)[-1].session
+        self.model_opens()
+        self.session_updated()
+
+    def session_updated(self, output: str | None = None) -> None:
+        """The session has the formats the business asks for, or another one for output."""
+        wanted_formats = {"input": format_of(self.profile.audio.input), "output": format_of(self.profile.audio.output)}
+        audio = {side: {"format": wanted_format} for side, wanted_format in wanted_formats.items()}
+        if output is not None:
+            audio["output"] = {"format": {"type": output}}
         self.model({"type": "session.updated", "session": {"type": "realtime", "audio": audio}})
 
     def speak(self, text: str, ms: float, *, response: str | None = None, item: str | None = None, deltas: int = 1) -> str:
@@ -214,7 +241,14 @@ class Line:
 
     def audio(self, ms: float, *, deltas: int = 1) -> None:
         for _ in range(deltas):
-            self.model({**self._of_item("response.output_audio.delta"), "delta": mulaw(ms / deltas)})
+            self.delta(pcm(ms / deltas) if self.profile.audio.output == "pcm" else mulaw(ms / deltas))
+
+    def delta(self, audio: str) -> None:
+        """A piece of audio of the current item, in base64."""
+        self.model({**self._of_item("response.output_audio.delta"), "delta": audio})
+
+    def audio_done(self) -> None:
+        self.model(self._of_item("response.output_audio.done"))
 
     def call_tool(self, name: str, arguments: Any, *, call: str = "call_1") -> None:
         """The response being spoken calls a function, in the three events that say so."""

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode
+from itertools import pairwise
 from typing import Any, get_args
 
 import msgspec
@@ -9,14 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.conversation import inputs, outputs
+from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.phases import Phase
 from calls import events
-from calls.business import Escalation, HttpTool, Tools
+from calls.business import Audio, BusinessProfile, Escalation, HttpTool, Tools
 from calls.operator import Action, Command
 from tests.bridge.conversation.line import RECORD, STREAM, VOICEMAIL, Line, mulaw
 
 ITEMS = st.sampled_from(["a1", "a2", "c1", "c2", ""])
 RESPONSES = st.sampled_from(["r1", "r2", "r3", ""])
+SESSIONS = st.sampled_from([0, 0, 0, 1, 2])
 MS = st.integers(0, 20_000)
 TEXT = st.text(max_size=20)
 AUDIO = st.sampled_from([20, 200, 275, 5000]).map(mulaw)
@@ -30,7 +33,7 @@ ref = st.fixed_dictionaries({"id": RESPONSES, "status": st.sampled_from(["comple
 item = st.fixed_dictionaries(
     {"id": ITEMS, "type": st.sampled_from(["message", "function_call"]), "role": st.sampled_from(["user", "assistant"])}
 )
-formats = st.sampled_from(["audio/pcmu"] * 9 + ["audio/pcm"]).map(
+formats = st.sampled_from(["audio/pcmu"] * 7 + ["audio/pcm"] * 3).map(
     lambda kind: {"audio": {side: {"format": {"type": kind}} for side in ("input", "output")}}
 )
 model_frames = st.one_of(
@@ -39,6 +42,7 @@ model_frames = st.one_of(
     typed("response.done", response=ref),
     typed("response.output_audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
     typed("response.audio.delta", response_id=RESPONSES, item_id=ITEMS, delta=AUDIO),
+    typed("response.output_audio.done", response_id=RESPONSES, item_id=ITEMS),
     typed("response.output_audio_transcript.delta", response_id=RESPONSES, item_id=ITEMS, delta=TEXT),
     typed("response.output_audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
     typed("response.audio_transcript.done", response_id=RESPONSES, item_id=ITEMS, transcript=TEXT),
@@ -79,15 +83,16 @@ anything = st.one_of(
     commands,
     twilio_frames,
     st.text(max_size=30).map(inputs.TwilioFrame),
-    st.just(inputs.ModelOpened(30)),
+    st.builds(inputs.ModelOpened, st.just(30), age_ms=st.sampled_from([0, 0, 51 * 60_000]), session=SESSIONS),
     st.sampled_from([inputs.Tick(), inputs.DispositionStored(ok=True), inputs.CallCompleted(ok=False)]),
-    st.sampled_from([inputs.ModelClosed("gone"), inputs.StreamRefused("forged")]),
+    st.builds(inputs.ModelClosed, st.just("gone"), SESSIONS, st.sampled_from([False, False, False, True])),
+    st.just(inputs.StreamRefused("forged")),
     st.integers(1, 4000),  # time passes
     st.sampled_from(["accept", "echo", "turn", "speak", "loud", "cough", "tools", "farewell", "answers"]),
     st.sampled_from(["turn", "speak", "echo", "loud"]),
 )
 # A call that gets somewhere is the more telling one: most stories begin in the usual order, some in mid-conversation.
-beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted"])
+beginnings = st.sampled_from(["nothing", "requested", "greeted", "greeted", "recorded", "recorded set up"])
 MACROS = [
     "turn",
     "speak",
@@ -101,13 +106,16 @@ MACROS = [
     "answers",
     "farewell",
     "echo",
+    "cut",
+    "replaced",
+    "cut and replaced",
 ]
 lively = st.one_of(st.sampled_from(MACROS), st.sampled_from(MACROS), st.integers(1, 4000), anything)
 steps = st.one_of(st.lists(anything, max_size=60), st.lists(lively, min_size=3, max_size=30))
 stories = st.tuples(beginnings, steps).map(lambda drawn: [drawn[0], *drawn[1]])
 
 
-def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
+def macro(line: Line, name: str) -> None:  # noqa: PLR0912, PLR0915  (one row a macro)
     """Several inputs in their usual order, as they mostly come."""
     match name:
         case "requested":
@@ -115,6 +123,14 @@ def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
             line.session_updated()
         case "greeted":
             line.greeted(ms=400)
+        case "recorded" | "recorded set up":
+            line.greeting = RECORDED
+            line.connected()
+            line.start()
+            line.accept()
+            if name == "recorded set up":
+                line.model_opens()
+                line.session_updated()
         case "accept" if line.wanted(outputs.CheckToken):
             line.accept()
         case "echo" if line.core.start_received_ms is not None:
@@ -154,6 +170,14 @@ def macro(line: Line, name: str) -> None:  # noqa: PLR0912  (one row a macro)
             line.turn_begins("c8", 0)
             line.turn_ends("c8", 4000)
             line.caller_text("c8", "no thanks")
+        case "cut":
+            line.model_closes()
+        case "replaced" if line.wanted(outputs.OpenModel) and line.phase is not Phase.ENDED:
+            line.model_is_replaced(after_ms=200)
+        case "cut and replaced":
+            macro(line, "cut")
+            line.wait(100)
+            macro(line, "replaced")
         case "answers":
             for run in line.wanted(outputs.RunTool):
                 line.do(inputs.ToolFinished(run.call_id, "{}", ok=True))
@@ -169,14 +193,21 @@ PROFILE = msgspec.structs.replace(
     ),
 )
 
+IN_PCM = msgspec.structs.replace(PROFILE, audio=Audio(input="pcm", output="pcm"))
 
-def tell(story: list[Any]) -> Line:
-    line = Line(PROFILE)
+
+RECORDED = SpokenLine(text=PROFILE.greeting_text, audio=b"\x10" * 12_000)
+
+
+def tell(story: list[Any], profile: BusinessProfile = PROFILE) -> Line:
+    line = Line(profile)
     for step in story:
         if isinstance(step, str):
             macro(line, step)
         elif isinstance(step, int):
             line.wait(step)
+        elif isinstance(step, inputs.ModelFrame):
+            line.do(msgspec.structs.replace(step, session=line.session))
         else:
             line.do(step)
         check_playback(line)
@@ -203,9 +234,12 @@ def check_truncates(line: Line) -> None:
     sent_ms: dict[str, float] = {}
     truncated: set[str] = set()
     for _, happened in line.story:
+        if isinstance(happened, outputs.UseModel):
+            sent_ms.clear()  # what an earlier session said is nothing that this one could shorten
         if isinstance(happened, inputs.ModelFrame) and "audio.delta" in str(happened.frame):
             event = json.loads(happened.frame)
-            sent_ms[event["item_id"]] = sent_ms.get(event["item_id"], 0) + len(b64decode(event["delta"])) / 8
+            bytes_per_ms = 48 if line.profile.audio.output == "pcm" else 8
+            sent_ms[event["item_id"]] = sent_ms.get(event["item_id"], 0) + len(b64decode(event["delta"])) / bytes_per_ms
         elif isinstance(happened, outputs.SendModel) and "conversation.item.truncate" in happened.text:
             event = json.loads(happened.text)
             assert 0 <= event["audio_end_ms"] <= sent_ms[event["item_id"]]
@@ -215,13 +249,17 @@ def check_truncates(line: Line) -> None:
 
 def check_tools(line: Line) -> None:
     """Every call is answered at most once, and exactly once while the model was there to hear it."""
-    called = [body for body in line.events_of(events.ToolCalled)]
+    called = line.events_of(events.ToolCalled)
     answered = [
         event["item"]["call_id"] for event in line.sent_to_model if event.get("item", {}).get("type") == "function_call_output"
     ]
-    assert len(answered) == len(set(answered)) <= len(called)
+    assert len(answered) == len(set(answered))
+    assert len(line.events_of(events.ToolFinished)) <= len(called)
+    assert len({run.call_id for run in line.wanted(outputs.RunTool)}) == len(line.wanted(outputs.RunTool))
     if not line.core.model_is_gone and not line.core.tools.pending():
-        assert len(answered) == len(called)
+        assert len(line.events_of(events.ToolFinished)) == len(called)
+        if not line.wanted(outputs.OpenModel):
+            assert len(answered) == len(called)
 
 
 def check_hang_up(line: Line) -> None:
@@ -249,18 +287,47 @@ def check_commands(line: Line) -> None:
 ENDINGS = (outputs.StoreDisposition, outputs.CompleteCall)
 
 
+def sessions_of(line: Line) -> list[list[dict[str, Any]]]:
+    """What each session of the model was sent."""
+    sessions: list[list[dict[str, Any]]] = [[]]
+    for _, happened in line.story:
+        if isinstance(happened, outputs.UseModel):
+            sessions.append([])
+        elif isinstance(happened, outputs.SendModel):
+            sessions[-1].append(json.loads(happened.text))
+    return [session for session in sessions if session]
+
+
 def check_models_messages(line: Line) -> None:
-    kinds = [event["type"] for event in line.sent_to_model]
-    if kinds:
-        assert kinds[:3] == ["session.update", "conversation.item.create", "response.create"]
+    """Every session is configured before anything else, and once; the first is asked for the greeting."""
+    for nth, session in enumerate(sessions_of(line)):
+        kinds = [event["type"] for event in session]
+        assert kinds[0] == "session.update"
         assert kinds.count("session.update") == 1
+        if nth == 0:
+            expected = ["session.update", "conversation.item.create", "response.create"][: 3 if line.greeting is None else 2]
+            assert kinds[: len(expected)] == expected
+
+
+def check_sessions(line: Line) -> None:
+    """Each session is asked for once and used at most once; a loss is followed by a return or by the end."""
+    asked = [output.session for output in line.wanted(outputs.OpenModel)]
+    used = [output.session for output in line.wanted(outputs.UseModel)]
+    assert asked == sorted(set(asked))
+    assert used == sorted(set(used))
+    assert set(used) <= {0, *asked}
+    changes = [body for body in line.events if isinstance(body, events.ModelLost | events.ModelResumed)]
+    for one, following in pairwise(changes):
+        assert isinstance(following, events.ModelResumed) or not isinstance(one, events.ModelLost)
 
 
 def check_one_response_at_a_time(line: Line) -> None:
     """Between two creates the model has said that a response is done, or that ours was refused."""
     free = True
     for _, happened in line.story:
-        if isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame):
+        if (isinstance(happened, inputs.ModelFrame) and "response.done" in str(happened.frame)) or isinstance(
+            happened, outputs.UseModel
+        ):
             free = True
         elif isinstance(happened, outputs.SendModel) and happened.text.startswith('{"type":"response.create"'):
             assert free
@@ -281,8 +348,18 @@ def check_lines(line: Line) -> None:
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories)
 def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
-    line = tell(story)
+    check(tell(story))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_nor_where_the_model_hears_and_speaks_pcm(story: list[Any]) -> None:
+    check(tell(story, IN_PCM))
+
+
+def check(line: Line) -> None:
     check_models_messages(line)
+    check_sessions(line)
     check_one_response_at_a_time(line)
     check_numbers(line)
     check_lines(line)

@@ -86,7 +86,9 @@ def test_what_a_tool_did_after_it_was_given_up_is_on_the_record_all_the_same() -
 
 def test_a_calendar_has_its_own_time_to_answer() -> None:
     line = booking()
-    line.wait(WITHIN_MS)
+    line.wait(1100)
+    line.speak("One moment, please.", 700)
+    line.wait(WITHIN_MS - 1100)
     line.do(given.ToolFinished("call_1", '{"ok": true}', ok=True))
     assert outputs_sent(line) == [("call_1", {"ok": True})]
 

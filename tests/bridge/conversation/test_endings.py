@@ -136,7 +136,6 @@ def by_never_connecting(line: Line) -> None:
     line.connected()
     line.start()
     line.accept()
-    line.wait(6001)
 
 
 LOSSES = [before_the_stream, before_the_greeting, in_the_greeting, in_conversation, by_expiry, by_never_connecting]
@@ -146,11 +145,13 @@ LOSSES = [before_the_stream, before_the_greeting, in_the_greeting, in_conversati
 def test_a_lost_model_is_said_aloud_then_stored_then_left(lose: Callable[[Line], None]) -> None:
     line = Line(VOICEMAIL)
     lose(line)
+    line.wait(6001)  # no other session is to be had
     assert line.phase is Phase.CLOSING
     assert len(line.events_of(events.ModelLost)) == 1
     assert [closing.reason for closing in line.events_of(events.ClosingStarted)] == ["model_lost"]
     assert line.wanted(wanted.StoreDisposition) == []  # not before the apology was heard
     line.wait(1400)
+    line.echo_marks()
     line.echo_marks()
     (stored,) = line.wanted(wanted.StoreDisposition)
     assert stored.disposition == Disposition(action="voicemail", reason="model_lost", say="Leave a message.")
@@ -164,7 +165,7 @@ def test_a_lost_model_is_said_aloud_then_stored_then_left(lose: Callable[[Line],
 
 def test_a_lost_apology_mark_delays_the_fallback_by_two_seconds_at_most() -> None:
     line = Line().greeted()
-    line.do(given.ModelClosed("gone"))
+    line.model_closes("gone", hopeless=True)
     line.wait(1000 + 2001)
     assert len(line.wanted(wanted.StoreDisposition)) == 1
 
@@ -172,7 +173,7 @@ def test_a_lost_apology_mark_delays_the_fallback_by_two_seconds_at_most() -> Non
 @pytest.mark.parametrize("answer", [given.DispositionStored(ok=False), None])
 def test_a_store_that_fails_or_does_not_answer_does_not_keep_the_caller_waiting(answer: given.DispositionStored | None) -> None:
     line = Line().greeted()
-    line.do(given.ModelClosed("gone"))
+    line.model_closes("gone", hopeless=True)
     line.wait(1000)
     line.echo_marks()
     if answer is not None:
@@ -189,7 +190,7 @@ def test_a_model_lost_twice_is_one_loss() -> None:
     line.do(given.ModelClosed("gone again"))
     line.model({"type": "error", "error": {"code": "session_expired"}})
     assert len(line.events_of(events.ModelLost)) == 1
-    assert len(line.wanted(wanted.CloseModel)) == 1
+    assert line.wanted(wanted.OpenModel) == [wanted.OpenModel(1)]
 
 
 def test_the_caller_hanging_up_during_the_apology_ends_the_stream_at_once() -> None:

@@ -281,12 +281,26 @@ def test_a_model_that_wants_other_formats_is_never_piped_to_the_phone() -> None:
     assert line.wanted(wanted.CloseModel)
 
 
-@pytest.mark.parametrize("code", ["unknown_parameter", "invalid_value", None, "some_new_code"])
-def test_any_refusal_before_session_updated_is_fatal(code: str | None) -> None:
-    line = Line().requested()
+def refused(line: Line, code: str | None) -> None:
     line.model({"type": "error", "error": {"type": "invalid_request_error", "code": code, "message": "no"}})
+
+
+@pytest.mark.parametrize("code", ["unknown_parameter", "invalid_value", "missing_required_parameter", "invalid_event"])
+def test_a_configuration_that_is_refused_for_what_it_is_would_be_refused_again(code: str) -> None:
+    line = Line().requested()
+    refused(line, code)
     assert line.phase is Phase.CLOSING
     assert len(line.events_of(events.ErrorHappened)) == 1
+    assert line.wanted(wanted.OpenModel) == []
+
+
+@pytest.mark.parametrize("code", [None, "some_new_code", "server_error"])
+def test_any_other_refusal_before_session_updated_ends_that_session(code: str | None) -> None:
+    line = Line().requested()
+    refused(line, code)
+    assert line.phase is Phase.GREETING
+    assert line.wanted(wanted.OpenModel) == [wanted.OpenModel(1)]
+    assert len(line.events_of(events.ModelLost)) == 1
 
 
 def test_a_session_that_is_never_confirmed_is_given_up_after_six_seconds() -> None:
@@ -312,7 +326,7 @@ def test_a_greeting_that_only_calls_a_tool_is_asked_for_once_more() -> None:
     assert line.creates == 2
     line.begin_speaking()
     line.response_done()
-    assert line.phase is Phase.CLOSING  # twice nothing: the caller is told
+    assert [lost.reason for lost in line.events_of(events.ModelLost)] == ["no_audio: completed"]  # twice nothing
 
 
 def test_a_greeting_that_the_model_cancels_by_itself_is_asked_for_once_more() -> None:

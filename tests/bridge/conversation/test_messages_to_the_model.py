@@ -71,6 +71,7 @@ PROFILES: list[BusinessProfile] = [
     msgspec.structs.replace(PROFILE, turns=Turns(detector="semantic_vad", eagerness="low")),
     msgspec.structs.replace(PROFILE, audio=Audio(noise_reduction="off", transcription_language="auto", speed=1.25)),
     msgspec.structs.replace(PROFILE, audio=Audio(noise_reduction="far_field", transcription_model="whisper-1")),
+    msgspec.structs.replace(PROFILE, audio=Audio(input="pcm", output="pcm")),
     msgspec.structs.replace(PROFILE, tools=ALL_TOOLS),
 ]
 

@@ -121,7 +121,7 @@ def test_a_forced_hangup_completes_the_call_without_another_word() -> None:
 
 def test_a_forced_hangup_overrules_a_goodbye_that_is_being_spoken_and_one_that_leads_to_voicemail() -> None:
     line = Line(VOICEMAIL).greeted()
-    line.do(given.ModelClosed("gone"))
+    line.model_closes("gone", hopeless=True)
     assert line.phase is Phase.CLOSING
 
     assert act(line, "force_hangup") is None

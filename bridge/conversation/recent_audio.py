@@ -1,0 +1,62 @@
+"""What the caller said lately and nobody has written down yet, kept so that another session of the model can hear it again.
+
+A turn is kept from its first sound on until its text is known or it was answered: then it is either told to a new session as text or
+has been dealt with. Positions are those of the session's input-audio clock (milliseconds of audio appended).
+"""
+
+from collections import deque
+from math import inf
+
+KEPT_MS = 20_000
+"""No more than this is heard again."""
+BETWEEN_TURNS_MS = 1500
+"""Kept at any time: the detector tells of a turn after it has begun, and lets it begin before the speech does."""
+
+Frame = tuple[str, bytes]
+"""A piece of audio as Twilio sent it, and decoded."""
+
+
+class RecentAudio:
+    """The caller's latest audio of one session."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[float, Frame]] = deque()  # with the position of its end
+        self._end_ms = 0.0
+        self._turns: dict[str, float] = {}  # not written down yet → where it began
+        self._open: str | None = None
+
+    def add(self, payload: str, audio: bytes, audio_ms: float) -> None:
+        """A piece that the model was sent."""
+        self._end_ms += audio_ms
+        self._frames.append((self._end_ms, (payload, audio)))
+        keep_from_ms = max(self._end_ms - KEPT_MS, min(self._first_ms, self._end_ms - BETWEEN_TURNS_MS))
+        while self._frames and self._frames[0][0] <= keep_from_ms:
+            self._frames.popleft()
+
+    def turn_began(self, item_id: str, start_ms: float) -> None:
+        """``speech_started``. A detector hears one turn at a time: one that was open before is over."""
+        if self._open is not None:
+            self._turns.pop(self._open, None)
+        self._turns[item_id], self._open = start_ms, item_id
+
+    def turn_ended(self, item_id: str) -> None:
+        """``committed``."""
+        if self._open == item_id:
+            self._open = None
+
+    def written_down(self, item_id: str) -> None:
+        """The turn's text is known, or it was nothing but noise."""
+        self._turns.pop(item_id, None)
+
+    def answered(self) -> None:
+        """The AI speaks about what was said; a turn that is still open is not among that."""
+        self._turns = {item_id: start_ms for item_id, start_ms in self._turns.items() if item_id == self._open}
+
+    @property
+    def _first_ms(self) -> float:
+        return min(self._turns.values(), default=inf)
+
+    def unheard(self) -> list[Frame]:
+        """Everything from the first turn on that is kept; empty if there is none."""
+        first_ms = self._first_ms
+        return [frame for end_ms, frame in self._frames if end_ms > first_ms]
