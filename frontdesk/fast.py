@@ -177,7 +177,7 @@ class _Play:
             for output in self._core.receive(self.now_ms, happened):
                 self._carry_out(output)
 
-    def _carry_out(self, output: wanted.AnyOutput) -> None:  # noqa: PLR0912  (one case an output)
+    def _carry_out(self, output: wanted.AnyOutput) -> None:  # noqa: PLR0912  (one row an output)
         match output:
             case wanted.SendTwilio(text=text):
                 self._phone_does(self.phone.stream_message(self.now_ms, text))
