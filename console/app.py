@@ -30,7 +30,7 @@ from console.screens.overview import OverviewScreen
 from console.story import Story
 from console.widgets.status_bar import LinkState, Pill, StatusBar, calls_in_words
 
-FLUSH_S = 0.2
+FLUSH_S = 0.15
 """Between two paints. With the paint itself, what happens is on the screen within 300 ms."""
 READ_AT_ONCE_S = 0.01
 """A flood of messages leaves the keys their turn after this long."""

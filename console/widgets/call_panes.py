@@ -217,4 +217,5 @@ class CallPanes(Vertical):
 def _update(static: Static, content: object) -> None:
     """Draws only what is another thing than before."""
     if static.content != content:
-        static.update(content)  # type: ignore[arg-type]
+        # What keeps its size needs no new layout, which would draw the whole screen.
+        static.update(content, layout=static.styles.auto_dimensions)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ again.
 from textual.geometry import Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.widget import Widget
 
 
 class RowsView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -30,7 +31,9 @@ class RowsView(ScrollView, can_focus=True, inherit_bindings=False):
         """There are ``count`` rows now; following, the last ones are in sight."""
         size = Size(self.row_width, count)
         if size != self.virtual_size:
-            self.virtual_size = size
+            # The scroll bar is always there, so nothing around has to be laid out and drawn anew for another row.
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = count
         if self.follow:
             self.place(self.max_scroll_y)
         self.refresh()

@@ -93,4 +93,4 @@ class StatusBar(Static):
         line = status_line(link, now, calls, tab, pills=[*pills, *self.pills], width=self.size.width or self.app.size.width)
         if self._shown is None or line != self._shown or cell_len(line.plain) != self.size.width:
             self._shown = line
-            self.update(line)
+            self.update(line, layout=False)
