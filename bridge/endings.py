@@ -97,6 +97,9 @@ class Endings:
         await asyncio.gather(*waiting, return_exceptions=True)
 
     def _wait(self, call_sid: CallSid, over_at: datetime) -> None:
+        before = self._waiting.pop(call_sid, None)
+        if before is not None:  # for an earlier stream of the call
+            before.cancel()
         self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
 
     async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime) -> None:
@@ -111,7 +114,8 @@ class Endings:
         except StoreError as error:
             log.error("call.not_ended", call_sid=call_sid, why=str(error))
         finally:
-            self._waiting.pop(call_sid, None)
+            if self._waiting.get(call_sid) is asyncio.current_task():
+                del self._waiting[call_sid]
 
     async def _end(self, call_sid: CallSid, reason: str, duration_ms: int | None = None) -> None:
         async def end() -> None:

@@ -67,6 +67,18 @@ class Track:
         """Until when there is audio, taken or not; ``None``: there never was any."""
         return self._end_ms
 
+    @property
+    def begins_ms(self) -> float | None:
+        """When the first audio that was not taken is heard."""
+        return self._waiting[0].at_ms if self._waiting else None
+
+    def pull(self, by_ms: float) -> None:
+        """What was not taken is heard earlier, after all."""
+        for piece in self._waiting:
+            piece.at_ms -= by_ms
+        if self._end_ms is not None:
+            self._end_ms -= by_ms
+
     def take(self, until_ms: float = ALL_MS) -> list[Piece]:
         """What has been heard by ``until_ms`` and not been taken before, in pieces that lie apart from each other."""
         heard: list[Piece] = []

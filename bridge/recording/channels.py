@@ -34,11 +34,16 @@ class Channels:
     def __init__(self) -> None:
         self._caller, self._agent = Track(NETWORK_PAUSE_MS, KEPT_MS), Track(kept_ms=KEPT_MS)
         self._taken = 0
+        self._caller_is_placed = False
+        """Some of their audio was handed out, and the rest follows it."""
 
     def caller_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.caller_audio``."""
         # What arrives now has been said by now.
-        self._caller.offer(audio, _whole_frame(at_ms) - len(audio) / FRAMES_PER_MS)
+        said_ms = _whole_frame(at_ms) - len(audio) / FRAMES_PER_MS
+        if not self._caller_is_placed:
+            self._place_caller(said_ms)
+        self._caller.offer(audio, said_ms)
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.agent_audio``."""
@@ -55,6 +60,12 @@ class Channels:
             return self._until(min(now_ms, end_ms))
         return self._until(certain_ms)
 
+    def _place_caller(self, said_ms: float) -> None:
+        """The piece that was least delayed says where all of it belongs: the first may have come late."""
+        begins_ms, end_ms = self._caller.begins_ms, self._caller.end_ms
+        if begins_ms is not None and end_ms is not None and end_ms > said_ms:
+            self._caller.pull(min(end_ms - said_ms, max(begins_ms - self._taken / FRAMES_PER_MS, 0)))
+
     def rest(self, now_ms: float) -> Block:
         """The stream is over: all that was not taken before."""
         return self._until(max(now_ms, self._caller.end_ms or 0))
@@ -62,7 +73,9 @@ class Channels:
     def _until(self, until_ms: float) -> Block:
         until_ms = _whole_frame(until_ms)
         first, self._taken = self._taken, max(self._taken, int(until_ms * FRAMES_PER_MS))
-        return Block(first, self._taken - first, self._caller.take(until_ms), self._agent.take(until_ms))
+        caller = self._caller.take(until_ms)
+        self._caller_is_placed |= bool(caller)
+        return Block(first, self._taken - first, caller, self._agent.take(until_ms))
 
 
 def _whole_frame(at_ms: float) -> float:

@@ -35,3 +35,23 @@ def made(path: Path, frames: int, left: int = 1, right: int = 2) -> Path:
     wav.write(0, tone(frames, left, right))
     wav.close()
     return path
+
+
+def differing(recorded: NDArray[np.int16], real: NDArray[np.int16], within_ms: int) -> list[int]:
+    """The frames at which a recorded channel has what the real one has not, not even up to so much earlier or later: each tenth
+    of a second is looked for nearby."""
+    stretch, slack = 100 * MS, within_ms * MS
+    length = min(len(recorded), len(real))
+    padded = np.pad(real[:length], slack)
+
+    def is_nearby(at: int) -> bool:
+        piece = recorded[at : at + stretch]
+        windows = np.lib.stride_tricks.sliding_window_view(padded[at : at + stretch + 2 * slack], stretch)
+        return bool((windows == piece).all(axis=1).any())
+
+    return [at for at in range(0, length - stretch, stretch) if recorded[at : at + stretch].any() and not is_nearby(at)]
+
+
+def loud_ms(channel: NDArray[np.int16]) -> float:
+    """How much of it is speech."""
+    return float(np.count_nonzero(np.abs(channel.astype(np.int32)) > 8)) / MS

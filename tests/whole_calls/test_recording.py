@@ -27,6 +27,7 @@ from simulator.phone.timeline import KeySent, StartSent, StreamOver
 from simulator.scenario import CallerStep, Scenario
 from tests.calls import moto_s3
 from tests.calls.moto_s3 import BUCKET
+from tests.calls.recordings import differing, loud_ms
 from tests.whole_calls.leftovers import nothing_left
 from tests.whole_calls.operators import OPERATORS, operator_at
 from tests.whole_calls.playing import (
@@ -48,7 +49,10 @@ from tests.whole_calls.test_process import AUTH_TOKEN, FILE, dial, stored
 
 Samples = NDArray[np.int16]
 FRAMES_PER_MS = 8
-SAME_MOMENT_MS = 20
+SAME_MOMENT_MS = 250
+"""On however slow a machine; how exact it is, tests/frontdesk/test_recorded_exactly.py shows."""
+EDGES = 3
+"""Tenths of a second that may have a frame more or fewer: where the recording begins and ends, and where speech is cut."""
 LOST_AT_MOST_MS = 2_000
 """A second, and as much again for a machine that is busy."""
 ASKS = CallerStep(after_ms=900, say="Do you sell tea?")  # longer than the greeting's pause before its second sentence
@@ -87,25 +91,6 @@ def phone_of(caller: Caller, stream: int = 0) -> Samples:
     """What the phone said and heard from a stream's beginning on: an account of the call that knows nothing of the bridge."""
     began_ms = caller.observed(StartSent)[stream].at_ms
     return caller.phone.machine.recording.stereo()[round(began_ms * FRAMES_PER_MS) :]
-
-
-def differing(recorded: Samples, real: Samples) -> list[int]:
-    """The frames at which two channels differ by more than where they are in time, which may be the same moment or so: each
-    stretch of a tenth of a second is looked for nearby."""
-    stretch, slack = 800, SAME_MOMENT_MS * FRAMES_PER_MS
-    length = min(len(recorded), len(real))
-    padded = np.pad(real[:length], slack)
-
-    def is_nearby(at: int) -> bool:
-        piece = recorded[at : at + stretch]
-        return any(np.array_equal(piece, padded[at + shift : at + shift + stretch]) for shift in range(2 * slack + 1))
-
-    return [at for at in range(0, length - stretch, stretch) if recorded[at : at + stretch].any() and not is_nearby(at)]
-
-
-def loud_ms(channel: Samples) -> float:
-    """How much of it is speech."""
-    return float(np.count_nonzero(np.abs(channel.astype(np.int32)) > 8)) / FRAMES_PER_MS
 
 
 @dataclass(frozen=True)
@@ -196,9 +181,8 @@ def test_both_channels_are_what_the_phone_said_and_heard_across_an_interruption(
     one = played["interrupted"]
     assert len(of_kind(one.events, BargeInCut)) == 1
     recorded, real = audio_of(one.path), phone_of(one.call)
-    # A stretch in which speech begins or is cut may have a frame more or fewer on its edge.
-    assert len(differing(recorded[:, 1], real[:, 1])) <= 2
-    assert len(differing(recorded[:, 0], real[:, 0])) <= 1
+    assert len(differing(recorded[:, 1], real[:, 1], SAME_MOMENT_MS)) <= EDGES
+    assert len(differing(recorded[:, 0], real[:, 0], SAME_MOMENT_MS)) <= EDGES
     for side in (0, 1):
         assert loud_ms(recorded[:, side]) == pytest.approx(loud_ms(real[:, side]), abs=SAME_MOMENT_MS)
 
@@ -224,7 +208,7 @@ def test_without_a_place_nothing_is_recorded_nobody_is_told_that_it_is_and_the_l
 def test_an_operator_who_listens_for_a_while_takes_nothing_from_it(played: dict[str, Played]) -> None:
     one = played["listened to"]
     recorded, real = audio_of(one.path), phone_of(one.call)
-    assert len(differing(recorded[:, 1], real[:, 1])) <= 2
+    assert len(differing(recorded[:, 1], real[:, 1], SAME_MOMENT_MS)) <= EDGES
     assert loud_ms(recorded[:, 1]) == pytest.approx(loud_ms(real[:, 1]), abs=SAME_MOMENT_MS)
     assert loud_ms(recorded[:, 0]) == pytest.approx(loud_ms(real[:, 0]), abs=SAME_MOMENT_MS)
 
@@ -243,8 +227,8 @@ def test_a_call_that_comes_back_to_the_ai_goes_on_in_the_same_file_after_the_tim
     came_back = round((second - first) * FRAMES_PER_MS)
     recorded, real = audio_of(one.path), phone_of(one.call)
     assert not recorded[left:came_back].any()
-    assert len(differing(recorded[:left, 1], real[:left, 1])) <= 2
-    assert len(differing(recorded[came_back:, 1], real[came_back:, 1])) <= 2
+    assert len(differing(recorded[:left, 1], real[:left, 1], SAME_MOMENT_MS)) <= EDGES
+    assert len(differing(recorded[came_back:, 1], real[came_back:, 1], SAME_MOMENT_MS)) <= EDGES
     assert loud_ms(recorded[came_back:, 1]) > 1000
 
 
@@ -259,7 +243,7 @@ def test_in_s3_a_call_is_one_object_once_it_is_over(played: dict[str, Played], t
     with (tmp_path / "call.wav").open("wb") as out:
         copy_recording(one.record.recording, out)
     recorded, real = audio_of(tmp_path / "call.wav"), phone_of(one.call)
-    assert len(differing(recorded[:, 1], real[:, 1])) <= 2
+    assert len(differing(recorded[:, 1], real[:, 1], SAME_MOMENT_MS)) <= EDGES
     assert one.log == []
 
 
@@ -304,7 +288,7 @@ async def test_the_recording_of_a_process_that_is_killed_plays_and_lacks_a_secon
     length_ms = len(recorded) / FRAMES_PER_MS
     lasted_ms = killed[0] - began_ms
     assert lasted_ms - LOST_AT_MOST_MS <= length_ms <= lasted_ms + SAME_MOMENT_MS
-    assert len(differing(recorded[:, 1], real[:, 1])) <= 2
+    assert len(differing(recorded[:, 1], real[:, 1], SAME_MOMENT_MS)) <= EDGES
     await served.start()
     await caller.is_over()
     assert len(audio_of(path_of(record))) == len(recorded), "what comes later leaves it alone"

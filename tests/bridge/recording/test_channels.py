@@ -77,6 +77,24 @@ def test_audio_that_the_network_delayed_is_waited_for_and_stays_in_its_place() -
     assert spans(both[:, 0], 1) == [(0, 1200)]
 
 
+def test_a_beginning_that_came_late_does_not_make_the_rest_late() -> None:
+    channels = Channels()
+    for _ in range(4):
+        channels.caller_audio(audio(FRAME_MS), 100)  # all of it at once
+    talk(channels, 80, 600)
+    both = line(channels.take(600), channels.rest(700))
+    assert spans(both[:, 0], 1) == [(0, 600)]
+
+
+def test_what_was_handed_out_stays_where_it_is() -> None:
+    channels = Channels()
+    channels.caller_audio(audio(FRAME_MS), 120)
+    blocks = [channels.take(120)]
+    talk(channels, 20, 600)
+    both = line(*blocks, channels.rest(1000))
+    assert spans(both[:, 0], 1) == [(100, 700)]
+
+
 def test_a_caller_who_is_gone_for_long_keeps_nothing_waiting() -> None:
     channels = Channels()
     talk(channels, 0, 200)
