@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/frontdesk demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	@scripts/test $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
