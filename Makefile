@@ -13,6 +13,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/frontdesk demo $(ARGS)
 
 test: $(VENV)/.dev
+	@scripts/servers
 	@scripts/test $(ARGS)
 
 check: $(VENV)/.dev
@@ -28,7 +29,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-emulator .venv-infra build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What is in the development lock is in the runtime lock too, so a development set-up serves both.
 $(VENV)/.runtime: requirements.lock pyproject.toml scripts/bootstrap
