@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -319,7 +320,9 @@ def test_every_field_of_a_call_is_described_in_order() -> None:
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
-    named = {re.split(r"[^\w-]", wanted)[0] for wanted in [*project["project"]["dependencies"], *groups["build"], *groups["dev"]]}
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *chain.from_iterable([*extras, *groups.values()])]
+    named = {re.split(r"[^\w-]", one)[0] for one in wanted}
     page = (ROOT / "docs" / "decisions.md").read_text("utf-8").partition("## Written by hand")[0]
     described = {name for line in page.splitlines() if line.startswith("| ") for name in line.split(" | ")[0][2:].split(", ")}
     assert described - {"library"} == named
