@@ -4,6 +4,9 @@ Three bridges run side by side in processes of their own; phone and model are si
 audio and a time to connect on the model's side, the three are measured in turn, round by round, so that what else the machine does
 hits all alike: *cold* connects at the handshake of the stream, *warm* takes a socket that is open, *recorded* plays the greeting from a
 recording. Warm sockets are opened anew for each case and are all there before a round begins.
+
+Several calls dial in two ways: one after the other within two seconds, so that all are up together in the end, and all in the same
+instant (*burst*), which no phone line delivers; that one has no target.
 """
 
 import asyncio
@@ -29,9 +32,10 @@ FIRST_AUDIO_MS = (0, 300, 800)
 CONNECT_MS = (0, 400)
 ROUNDS = {1: 5, 20: 2}
 CROWD_ROUNDS = 1
+SPREAD_S = 2.0
 STAYS_MS = 600
 """How much longer than its greeting takes to begin a caller stays, alone; a crowd stays longer, so that all are up together."""
-CROWD_STAYS_MS = 2500
+CROWD_STAYS_MS = round(SPREAD_S * 1000) + 1000
 FULL_WITHIN_S = 60.0
 AT_ONCE = Target(statistic="p95", most=20)
 TOLERANCE_MS = 20
@@ -69,14 +73,55 @@ class Bridges:
         return {"cold": self.cold, "warm": self.warm, "recorded": self.recorded}
 
 
-async def round_of(ends: FarEnds, program: Program, count: int, stays_ms: int) -> list[float]:
-    """So many calls at once; the latency of each greeting, in ms. Raises ``Lost``."""
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """How many calls, and within how long: ``0``, in the same instant."""
+
+    count: int
+    spread_s: float = 0.0
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return "1 call"
+        return f"{self.count} calls " + (f"within {self.spread_s:g} s" if self.spread_s else "in a burst")
+
+    @property
+    def is_burst(self) -> bool:
+        """Whether it has no target."""
+        return self.count > 1 and not self.spread_s
+
+    @property
+    def rounds(self) -> int:
+        """How often it is measured."""
+        return ROUNDS.get(self.count, CROWD_ROUNDS)
+
+    @property
+    def stays_ms(self) -> int:
+        """How much longer than its greeting takes to begin each caller stays."""
+        return STAYS_MS if self.count == 1 else CROWD_STAYS_MS
+
+
+ONE = Dialling(1)
+
+
+def diallings(calls: int) -> list[Dialling]:
+    """One call, twenty and ``calls``, each crowd in both ways."""
+    crowds = sorted({min(20, calls), calls} - {1})
+    return [ONE, *(Dialling(count, spread_s) for count in crowds for spread_s in (SPREAD_S, 0.0))]
+
+
+async def round_of(ends: FarEnds, program: Program, dialling: Dialling, slow_ms: int = 0) -> list[float]:
+    """The latency of each call's greeting, in ms. ``slow_ms``: what the model takes to begin. Raises ``Lost``."""
     gc.collect()
     gc.freeze()
-    caller = Caller(steps=(CallerStep(when="answered", after_ms=stays_ms, hang_up=True),))
+    caller = Caller(steps=(CallerStep(when="answered", after_ms=slow_ms + dialling.stays_ms, hang_up=True),))
     scenario = Scenario(name="bench", title="bench", business="bench", to=NUMBER, caller=caller)
     number = served_by(program.url)(0)
-    calls = [ends.cloud.place_call(scenario, number) for _ in range(count)]
+    calls: list[RunningCall] = []
+    for _ in range(dialling.count):
+        calls.append(ends.cloud.place_call(scenario, number))
+        if dialling.spread_s:
+            await asyncio.sleep(dialling.spread_s / dialling.count)
     try:
         async with asyncio.timeout(FINISHED_WITHIN_S):
             await asyncio.gather(*(call.finished() for call in calls))
@@ -120,44 +165,42 @@ async def is_recorded(ends: FarEnds, program: Program) -> None:
     """Has the recording made by a first call, and returns once another one is greeted with it. Raises ``Lost``."""
     for _ in range(10):
         before = len(ends.model.sessions)
-        await round_of(ends, program, 1, STAYS_MS)
+        await round_of(ends, program, ONE)
         await asyncio.sleep(1)
         if len(ends.model.sessions) == before + 1:  # the call's own session, and none for a recording
             return
     raise Lost("the greeting was not recorded")
 
 
-async def case(ends: FarEnds, bridges: Bridges, timing: ModelTiming, sizes: Sequence[int]) -> list[Row]:
-    """All sizes, with the model's times as they are in this case."""
+async def case(ends: FarEnds, bridges: Bridges, timing: ModelTiming, all_ways: Sequence[Dialling]) -> list[Row]:
+    """All ways of dialling, with the model's times as they are in this case."""
     ends.plays(Mind(), timing=timing)
     slow_ms = round(timing.connect_ms + timing.time_to_first_audio_ms)
-    most = max(sizes)
-    await round_of(ends, bridges.warm, most, slow_ms + STAYS_MS)  # the sockets opened from now on have these times
+    most = max(dialling.count for dialling in all_ways)
+    await round_of(ends, bridges.warm, Dialling(most), slow_ms)  # the sockets opened from now on have these times
     rows: list[Row] = []
-    for count in sizes:
-        rounds = ROUNDS.get(count, CROWD_ROUNDS)
-        name = f"first audio {timing.time_to_first_audio_ms:g}, connect {timing.connect_ms:g}, {count} at once"
-        say(f"{name}: {rounds} rounds")
-        stays_ms = slow_ms + (STAYS_MS if count == 1 else CROWD_STAYS_MS)
+    for dialling in all_ways:
+        name = f"first audio {timing.time_to_first_audio_ms:g}, connect {timing.connect_ms:g}, {dialling}"
+        say(f"{name}: {dialling.rounds} rounds")
         seen: dict[str, list[float]] = {who: [] for who in bridges.named()}
-        for _ in range(rounds):
+        for _ in range(dialling.rounds):
             for who, program in bridges.named().items():
                 if who == "warm":
                     await is_full(program, most)
-                seen[who] += await round_of(ends, program, count, stays_ms)
-        rows += rows_of(name, seen, timing.connect_ms)
+                seen[who] += await round_of(ends, program, dialling, slow_ms)
+        rows += rows_of(name, seen, timing.connect_ms, has_target=not dialling.is_burst)
     return rows
 
 
-def rows_of(name: str, seen: dict[str, list[float]], connect_ms: float) -> list[Row]:
+def rows_of(name: str, seen: dict[str, list[float]], connect_ms: float, *, has_target: bool = True) -> list[Row]:
     """The three, and what warm sockets save: call by call, in the order of their latencies."""
     saved = [cold - warm for cold, warm in zip(sorted(seen["cold"]), sorted(seen["warm"]), strict=True)]
-    target = Target(statistic="p50", least=connect_ms - TOLERANCE_MS) if connect_ms else None
+    target = Target(statistic="p50", least=connect_ms - TOLERANCE_MS) if connect_ms and has_target else None
     return [
         row("cold", name, seen["cold"]),
         row("warm", name, seen["warm"]),
         row("  saved by warm", name, saved, target),
-        row("recorded", name, seen["recorded"], AT_ONCE),
+        row("recorded", name, seen["recorded"], AT_ONCE if has_target else None),
     ]
 
 
@@ -181,17 +224,17 @@ async def three_bridges(folder: Path, ends: FarEnds, size: int) -> AsyncIterator
 
 async def run(options: Options) -> list[Row]:
     """Everything. Raises ``Lost`` or ``NotReady``."""
-    sizes = sorted({1, min(20, options.calls), options.calls})
+    all_ways = diallings(options.calls)
     rows: list[Row] = []
     async with scratch() as folder, far_ends(options.seed) as ends:
         ends.plays(Mind(), timing=ModelTiming(time_to_first_audio_ms=0))
-        async with three_bridges(folder, ends, max(sizes)) as bridges:
+        async with three_bridges(folder, ends, options.calls) as bridges:
             await is_recorded(ends, bridges.recorded)
-            await round_of(ends, bridges.cold, 1, STAYS_MS)  # the first call of a process imports and compiles
+            await round_of(ends, bridges.cold, ONE)  # the first call of a process imports and compiles
             for connect_ms in CONNECT_MS:
                 for first_ms in FIRST_AUDIO_MS:
                     timing = ModelTiming(time_to_first_audio_ms=first_ms, connect_ms=connect_ms)
-                    rows += await case(ends, bridges, timing, sizes)
+                    rows += await case(ends, bridges, timing, all_ways)
     return rows
 
 

@@ -18,7 +18,7 @@ from calls.hours import is_open_at
 from calls.record import CallRecord, Disposition
 from calls.stream_token import LIFETIME_S
 
-Refusal = Literal["blocked", "closed", "all_lines_busy", "over_budget", "answering_machine"]
+Refusal = Literal["blocked", "closed", "all_lines_busy", "over_budget", "answering_machine", "at_capacity"]
 """Why a caller does not reach the AI; the reason of the call's end."""
 REFUSALS: tuple[str, ...] = get_args(Refusal)
 

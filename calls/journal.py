@@ -44,7 +44,7 @@ class Journal:
     """Stores events behind the caller's back, in order. Use as ``async with``: leaving it writes what is left.
 
     An event that cannot be stored (more than ``bound`` are waiting, or another writer got in between) is logged without its
-    text and counted in ``lost``.
+    text and counted in ``lost``. ``owner``: the bridge that writes, if only what is its may be written.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class Journal:
         store: CallStore,
         bus: EventBus,
         *,
+        owner: str | None = None,
         interval_s: float = INTERVAL_S,
         bound: int = BOUND,
         close_timeout_s: float = _CLOSE_TIMEOUT_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._store, self._bus = store, bus
+        self._store, self._bus, self._owner = store, bus, owner
         self._interval_s, self._bound, self._close_timeout_s, self._sleep = interval_s, bound, close_timeout_s, sleep
         self._pending: deque[CallEvent] = deque()
         self._taken = 0  # events accepted so far; an event's place in the line is its count
@@ -175,7 +176,7 @@ class Journal:
         pause_s = _RETRY_FIRST_S
         while True:
             try:
-                return await self._store.append(batch)
+                return await self._store.append(batch, self._owner)
             except StoreUnavailable as error:
                 _log.warning("journal.store_unavailable", error=str(error), waiting=self.waiting, retry_in_s=pause_s)
                 await self._sleep(pause_s)

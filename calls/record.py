@@ -75,6 +75,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = {}
     resumed: Literal["no_answer", "lost"] | None = None
     """Why the present stream is not the call's first: the human did not answer, or the bridge vanished."""
+    unreleased: tuple[str, ...] = ()
+    """Bridges whose stream was taken from them before they had let go of it; what it has used is still to come."""
     messages: tuple[Message, ...] = ()
     """What the caller left after the tone."""
     recording: str | None = None
@@ -136,6 +138,11 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
             message = msgspec.structs.replace(known, duration_s=known.duration_s or message.duration_s)
         others = tuple(left for left in self.messages if left.recording_url != message.recording_url)
         return msgspec.structs.replace(self, messages=(*others, message)[-MAX_MESSAGES:])
+
+    @property
+    def awaits_stream(self) -> bool:
+        """Whether no bridge has accepted the stream that was asked for last."""
+        return self.owner is None and self.released_at is None
 
     @property
     def ended(self) -> bool:

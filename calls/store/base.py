@@ -93,23 +93,27 @@ class CallStore(Protocol):
             TokenRefused: ``replayed`` if the token was used before, ``unknown_call`` if there is no such call or it has ended.
         """
 
-    async def append(self, events: Sequence[CallEvent]) -> None:
-        """Stores events of any number of calls, in order, all or none. Each must follow the last of its call.
+    async def append(self, events: Sequence[CallEvent], owner: str | None = None) -> None:
+        """Stores events of any number of calls: of each call in order, and all or none as far as one transaction of the store goes.
+        Each must follow the last of its call. ``owner``: the bridge that writes; it may not once another one owns the call.
+        Where an answer can get lost on its way, a batch may be appended again: events that are there already are then in no conflict.
 
         Raises:
-            SequenceConflict: somebody else has written.
+            SequenceConflict: somebody else has written, or may.
         """
 
     async def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """Appends one event behind whatever is last, by conditional write. ``None`` if the call is unknown or has ended."""
 
-    async def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
-        """Commits what becomes of the caller; readable by everybody once it returns."""
+    async def set_disposition(self, call_sid: CallSid, disposition: Disposition, owner: str | None = None) -> None:
+        """Commits what becomes of the caller; readable by everybody once it returns. ``owner``: the bridge that decides; raises
+        :class:`StoreError` if the call is not its any more."""
 
     async def release_stream(
         self, call_sid: CallSid, owner: str, usage: Usage, at: datetime, cost_usd: float | None = None
     ) -> None:
-        """The owner's last word: the record is complete as far as the bridge goes. ``cost_usd``: what ``usage`` cost, if known."""
+        """The owner's last word: the record is complete as far as the bridge goes. ``cost_usd``: what ``usage`` cost, if known.
+        From an owner whose stream was given to another meanwhile only these are taken, once."""
 
     async def note_action(self, call_sid: CallSid, at: datetime) -> CallRecord | None:
         """Notes that ``/stream-ended`` was asked, and returns the record, read consistently."""
@@ -119,8 +123,9 @@ class CallStore(Protocol):
         ``duration_ms`` counts from ``call.started`` when not given."""
 
     async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
-        """A further stream for a live call: its disposition is taken back, and it gets a token of its own. A webhook that Twilio
-        repeats gets the same one. ``None`` if the call is unknown, has ended, or has been resumed ``RESUMES`` times."""
+        """A further stream for a live call: its disposition is taken back, its owner has lost it, and it gets a token of its own. A
+        webhook that Twilio repeats gets the same one. ``None`` if the call is unknown, has ended, or has been resumed ``RESUMES``
+        times."""
 
     async def note_message(self, call_sid: CallSid, message: Message) -> None:
         """Puts a message the caller left on the record, or what became of it since. Nothing for an unknown call."""

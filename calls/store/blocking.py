@@ -39,17 +39,17 @@ class BlockingStore:
         """See :meth:`calls.store.base.CallStore.claim_stream`."""
         return self._wait(self._store.claim_stream(token, owner, at))
 
-    def append(self, events: Sequence[CallEvent]) -> None:
+    def append(self, events: Sequence[CallEvent], owner: str | None = None) -> None:
         """See :meth:`calls.store.base.CallStore.append`."""
-        self._wait(self._store.append(events))
+        self._wait(self._store.append(events, owner))
 
     def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """See :meth:`calls.store.base.CallStore.append_next`."""
         return self._wait(self._store.append_next(call_sid, body, at))
 
-    def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
+    def set_disposition(self, call_sid: CallSid, disposition: Disposition, owner: str | None = None) -> None:
         """See :meth:`calls.store.base.CallStore.set_disposition`."""
-        self._wait(self._store.set_disposition(call_sid, disposition))
+        self._wait(self._store.set_disposition(call_sid, disposition, owner))
 
     def release_stream(self, call_sid: CallSid, owner: str, usage: Usage, at: datetime, cost_usd: float | None = None) -> None:
         """See :meth:`calls.store.base.CallStore.release_stream`."""

@@ -1,6 +1,6 @@
 """Forgetting calls: what every store does so that nothing is kept for longer than it should be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -9,6 +9,9 @@ from calls.record import CallRecord
 
 LONGEST_CALL = timedelta(hours=24)
 """Twilio's cap on a call, where the account has raised it from four hours: what began earlier is over, whoever forgot to say so."""
+
+Keeps = Callable[[BusinessId], timedelta | None]
+"""For how long a business wants its calls kept; ``None``: until somebody deletes them."""
 
 
 class RetentionStore(Protocol):

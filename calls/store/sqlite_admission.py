@@ -1,8 +1,8 @@
 """Counting what a business's calls hold and cost, inside the transaction that opens one more."""
 
+import sqlite3
 from datetime import datetime
 
-import aiosqlite
 import msgspec
 
 from calls.admission import Admission, Refusal
@@ -16,13 +16,13 @@ _COST = "SELECT total(json_extract(record, '$.cost_usd')) FROM calls WHERE busin
 _record_decoder = msgspec.json.Decoder(CallRecord)
 
 
-async def refusal_of(db: aiosqlite.Connection, admission: Admission, business_id: BusinessId, at: datetime) -> Refusal | None:
+def refusal_of(db: sqlite3.Connection, admission: Admission, business_id: BusinessId, at: datetime) -> Refusal | None:
     """Why the business takes no call more, ``None`` if it does."""
     live, cost_usd = 0, 0.0
     if admission.max_live is not None:
         since = timestamp(at - admission.longest)
-        rows = await db.execute_fetchall(_LIVE, (business_id, since))
+        rows = db.execute(_LIVE, (business_id, since)).fetchall()
         live = sum(admission.counts(_record_decoder.decode(encoded), at) for (encoded,) in rows)
     if admission.max_cost_usd is not None:
-        ((cost_usd,),) = await db.execute_fetchall(_COST, (business_id, timestamp(admission.day_began)))
+        ((cost_usd,),) = db.execute(_COST, (business_id, timestamp(admission.day_began))).fetchall()
     return admission.decide(live, cost_usd)

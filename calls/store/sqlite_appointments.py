@@ -1,5 +1,6 @@
 """The calendar of every business, in the SQLite store. Implements :class:`calls.store.appointments.AppointmentStore`."""
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,6 @@ from calls.store.appointments import AppointmentChanged, AppointmentIdTaken, Slo
 from calls.store.sqlite_errors import explained
 
 if TYPE_CHECKING:
-    import aiosqlite
-
     from calls.store.sqlite import SqliteStore
 
 SCHEMA: tuple[str, ...] = (
@@ -56,28 +55,34 @@ class SqliteAppointments:
 
     async def book(self, appointment: Appointment, per_slot: int) -> Appointment:
         """See :meth:`calls.store.appointments.AppointmentStore.book`."""
-        async with self._store.transaction() as db:
-            meanwhile = await _meanwhile(db, appointment)
+
+        def work(db: sqlite3.Connection) -> Appointment:
+            meanwhile = _meanwhile(db, appointment)
             for other in meanwhile:
                 if _is_the_same(other, appointment):
                     return other
             _must_fit(appointment, meanwhile, per_slot)
-            if await _stored(db, appointment.appointment_id) is not None:
+            if _stored(db, appointment.appointment_id) is not None:
                 raise AppointmentIdTaken(f"there is another appointment {appointment.appointment_id}")
-            await db.execute_fetchall(_SAVE, _columns(appointment))
+            db.execute(_SAVE, _columns(appointment))
             return appointment
+
+        return await self._store.write(work)
 
     async def change(self, appointment: Appointment, per_slot: int) -> None:
         """See :meth:`calls.store.appointments.AppointmentStore.change`."""
-        async with self._store.transaction() as db:
-            stored = await _stored(db, appointment.appointment_id)
+
+        def work(db: sqlite3.Connection) -> None:
+            stored = _stored(db, appointment.appointment_id)
             if stored is None or stored.sequence != appointment.sequence - 1:
                 raise AppointmentChanged(
                     f"appointment {appointment.appointment_id} has been changed by somebody else just now; look at it again"
                 )
             if appointment.status == "booked":
-                _must_fit(appointment, await _meanwhile(db, appointment), per_slot)
-            await db.execute_fetchall(_SAVE, _columns(appointment))
+                _must_fit(appointment, _meanwhile(db, appointment), per_slot)
+            db.execute(_SAVE, _columns(appointment))
+
+        await self._store.write(work)
 
     async def get(self, appointment_id: str) -> Appointment | None:
         """See :meth:`calls.store.appointments.AppointmentStore.get`."""
@@ -116,10 +121,9 @@ class SqliteAppointments:
         return await self._delete("ends_at_s < ?1 AND (?2 IS NULL OR business_id = ?2)", _seconds(before), business_id)
 
     async def _delete(self, condition: str, *parameters: object) -> int:
-        async with self._store.transaction() as db:
-            # The condition is one of the two above.
-            sql = f"DELETE FROM appointments WHERE {condition} RETURNING appointment_id"  # noqa: S608
-            return len(list(await db.execute_fetchall(sql, parameters)))
+        # The condition is one of the two above.
+        sql = f"DELETE FROM appointments WHERE {condition}"  # noqa: S608
+        return await self._store.write(lambda db: db.execute(sql, parameters).rowcount)
 
     async def _fetch(self, sql: str, *parameters: object) -> list[Appointment]:
         rows = await self._store.fetch(sql, *parameters)
@@ -141,14 +145,14 @@ def _must_fit(appointment: Appointment, meanwhile: Sequence[Appointment], per_sl
         raise SlotTaken("as many appointments as there is room for take place then already")
 
 
-async def _meanwhile(db: "aiosqlite.Connection", wanted: Appointment) -> list[Appointment]:
+def _meanwhile(db: sqlite3.Connection, wanted: Appointment) -> list[Appointment]:
     when = (wanted.business_id, _seconds(wanted.ends_at), _seconds(wanted.starts_at))
-    return [_decoder.decode(encoded) for (encoded,) in await db.execute_fetchall(_MEANWHILE, when)]
+    return [_decoder.decode(encoded) for (encoded,) in db.execute(_MEANWHILE, when)]
 
 
-async def _stored(db: "aiosqlite.Connection", appointment_id: str) -> Appointment | None:
+def _stored(db: sqlite3.Connection, appointment_id: str) -> Appointment | None:
     sql = "SELECT appointment FROM appointments WHERE appointment_id = ?"
-    rows = [encoded for (encoded,) in await db.execute_fetchall(sql, (appointment_id,))]
+    rows = [encoded for (encoded,) in db.execute(sql, (appointment_id,))]
     return _decoder.decode(rows[0]) if rows else None
 
 

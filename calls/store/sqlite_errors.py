@@ -11,7 +11,7 @@ import msgspec
 from calls.store.base import StoreError, StoreUnavailable
 
 CAUGHT = (sqlite3.Error, ValueError, OverflowError, msgspec.MsgspecError)
-"""All that the driver and the decoding of its rows raise. A connection that is not open is a ``ValueError`` of aiosqlite."""
+"""All that the driver and the decoding of its rows raise."""
 
 BUSY_TIMEOUT_S = 5
 
@@ -35,7 +35,7 @@ def explained(error: Exception, path: Path) -> StoreError:
     if isinstance(error, msgspec.MsgspecError):
         return StoreError(f"the call store {path} holds a record this version of Frontdesk cannot read: {error}")
     if not isinstance(error, sqlite3.Error):
-        return _of_the_driver(error, path)
+        return StoreError(f"the call store {path} cannot hold this: {error}")
     code = getattr(error, "sqlite_errorname", "") or ""
     primary = "_".join(code.split("_")[:2])
     if primary == "SQLITE_CANTOPEN":
@@ -45,13 +45,6 @@ def explained(error: Exception, path: Path) -> StoreError:
     if isinstance(error, sqlite3.OperationalError):
         return StoreUnavailable(f"cannot use the call store {path}: {error}")
     return StoreError(f"the call store {path} refused: {error}")
-
-
-def _of_the_driver(error: Exception, path: Path) -> StoreError:
-    closed = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
-    if closed and "connection" in str(error).lower():
-        return StoreUnavailable(f"the call store {path} is not open")
-    return StoreError(f"the call store {path} cannot hold this: {error}")
 
 
 def _why_not_opened(path: Path) -> str:

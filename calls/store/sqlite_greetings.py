@@ -42,7 +42,7 @@ class SqliteGreetings:
 
     async def get(self, key: GreetingKey) -> RecordedGreeting | None:
         """See :meth:`calls.store.greetings.GreetingStore.get`."""
-        rows = list(await self._store.fetch("SELECT audio, rendered_at FROM greetings WHERE digest = ?", key.digest))
+        rows = await self._store.fetch("SELECT audio, rendered_at FROM greetings WHERE digest = ?", key.digest)
         if not rows:
             return None
         audio, rendered_at = rows[0]
@@ -52,5 +52,5 @@ class SqliteGreetings:
         """See :meth:`calls.store.greetings.GreetingStore.put`."""
         key = greeting.key
         parts = (key.digest, key.text, key.voice, key.model, key.language, key.speed)
-        async with self._store.transaction() as db:
-            await db.execute_fetchall(_SAVE, (*parts, greeting.duration_ms, timestamp(greeting.rendered_at), greeting.audio))
+        row = (*parts, greeting.duration_ms, timestamp(greeting.rendered_at), greeting.audio)
+        await self._store.write(lambda db: db.execute(_SAVE, row).rowcount)

@@ -6,11 +6,11 @@ erases these has erased the post, too.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import aiosqlite
 import msgspec
 
 from calls.events import CallEvent, decode_body, parse_timestamp, timestamp
@@ -63,6 +63,11 @@ UPDATE outbox SET leased_by = ?, leased_until_ms = ?
 WHERE call_sid = ? AND seq = ? AND dead = 0 AND due_ms <= ? AND leased_until_ms <= ?
 """
 
+_FAILED = """
+UPDATE outbox SET attempts = attempts + 1, last_error = ?, dead = ?, due_ms = ?, leased_by = NULL, leased_until_ms = 0
+WHERE call_sid = ? AND seq = ? AND leased_by = ?
+"""
+
 _NEXT = """
 SELECT min(at_ms) FROM (
     SELECT min(due_ms) AS at_ms FROM outbox WHERE dead = 0 AND due_ms > ?1
@@ -108,14 +113,12 @@ class SqliteOutbox:
 
     async def _lease(self, rows: Sequence[Any], owner: str, now_ms: int) -> Sequence[Any]:
         """Those of the rows that are still to be had, as the owner's."""
-        leased = []
         until_ms = now_ms + round(LEASE_S * 1000)
-        async with self._store.transaction() as db:
-            for row in rows:
-                async with db.execute(_LEASE, (owner, until_ms, row[0], row[1], now_ms, now_ms)) as done:
-                    if done.rowcount:
-                        leased.append(row)
-        return leased
+
+        def is_leased(db: sqlite3.Connection, row: Sequence[Any]) -> bool:
+            return db.execute(_LEASE, (owner, until_ms, row[0], row[1], now_ms, now_ms)).rowcount > 0
+
+        return await self._store.write(lambda db: [row for row in rows if is_leased(db, row)])
 
     async def next_due(self, now: datetime) -> datetime | None:
         """See :meth:`calls.store.outbox.Outbox.next_due`."""
@@ -124,23 +127,16 @@ class SqliteOutbox:
 
     async def posted(self, posting: Posting) -> None:
         """See :meth:`calls.store.outbox.Outbox.posted`."""
-        async with self._store.transaction() as db:
-            await db.execute_fetchall("DELETE FROM outbox WHERE call_sid = ? AND seq = ?", (posting.call_sid, posting.seq))
+        await self._do("DELETE FROM outbox WHERE call_sid = ? AND seq = ?", posting.call_sid, posting.seq)
 
     async def failed(self, posting: Posting, owner: str, why: str, retry_at: datetime | None) -> None:
         """See :meth:`calls.store.outbox.Outbox.failed`."""
         due_ms = _ms(retry_at) if retry_at is not None else 0
-        async with self._store.transaction() as db:
-            await db.execute_fetchall(
-                "UPDATE outbox SET attempts = attempts + 1, last_error = ?, dead = ?, due_ms = ?, leased_by = NULL, leased_until_ms = 0"
-                " WHERE call_sid = ? AND seq = ? AND leased_by = ?",
-                (why, retry_at is None, due_ms, posting.call_sid, posting.seq, owner),
-            )
+        await self._do(_FAILED, why, retry_at is None, due_ms, posting.call_sid, posting.seq, owner)
 
     async def give_back(self, owner: str) -> None:
         """See :meth:`calls.store.outbox.Outbox.give_back`."""
-        async with self._store.transaction() as db:
-            await db.execute_fetchall("UPDATE outbox SET leased_by = NULL, leased_until_ms = 0 WHERE leased_by = ?", (owner,))
+        await self._do("UPDATE outbox SET leased_by = NULL, leased_until_ms = 0 WHERE leased_by = ?", owner)
 
     async def list(self, *, business_id: BusinessId | None = None, state: State | None = None, limit: int = 50) -> list[Queued]:
         """See :meth:`calls.store.outbox.Outbox.list`."""
@@ -158,13 +154,13 @@ class SqliteOutbox:
     async def _change(self, sql: str, ids: Sequence[tuple[CallSid, int]] | None, parameters: Mapping[str, object]) -> int:
         where = "dead" if ids is None else _NAMED
         named = msgspec.json.encode(list(ids or [])).decode()
-        async with self._store.transaction() as db, db.execute(sql.format(where), {**parameters, "ids": named}) as changed:
-            return changed.rowcount
+        return await self._store.write(lambda db: db.execute(sql.format(where), {**parameters, "ids": named}).rowcount)
+
+    async def _do(self, sql: str, *parameters: object) -> None:
+        await self._store.write(lambda db: db.execute(sql, parameters).rowcount)
 
 
-async def put(
-    db: aiosqlite.Connection, events: Iterable[CallEvent], business_of: Mapping[CallSid, BusinessId], wants: Wants
-) -> bool:
+def put(db: sqlite3.Connection, events: Iterable[CallEvent], business_of: Mapping[CallSid, BusinessId], wants: Wants) -> bool:
     """Puts in those events that their business wants, within the transaction that stores them. Whether there were any."""
     rows = []
     for event in events:
@@ -172,7 +168,7 @@ async def put(
         if wants(business_id, event.kind):
             rows.append((event.call_sid, event.seq, business_id, event.kind, _ms(event.at), _ms(event.at + GIVE_UP_AFTER)))
     if rows:
-        await db.executemany(
+        db.executemany(
             "INSERT INTO outbox (call_sid, seq, business_id, kind, due_ms, give_up_ms) VALUES (?, ?, ?, ?, ?, ?)", rows
         )
     return bool(rows)

@@ -1,5 +1,6 @@
 """Forgetting calls in the SQLite store. Implements :class:`calls.store.retention.RetentionStore`."""
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -58,11 +59,13 @@ class SqliteRetention:
 
     async def _delete(self, call_sids: Sequence[CallSid], a_day_ago: str) -> int:
         named = (msgspec.json.encode(call_sids).decode(), a_day_ago)
-        async with self._store.transaction() as db:
+
+        def work(db: sqlite3.Connection) -> int:
             # What is to be posted goes with its event.
-            await db.execute_fetchall(f"DELETE FROM events WHERE {_NAMED}", named)  # noqa: S608  (a constant)
-            gone = await db.execute_fetchall(f"DELETE FROM calls WHERE {_NAMED} RETURNING call_sid", named)  # noqa: S608
-            return len(list(gone))
+            db.execute(f"DELETE FROM events WHERE {_NAMED}", named)  # noqa: S608  (a constant)
+            return db.execute(f"DELETE FROM calls WHERE {_NAMED}", named).rowcount  # noqa: S608
+
+        return await self._store.write(work)
 
     async def _fetch(self, sql: str, *parameters: object) -> list[CallRecord]:
         rows = await self._store.fetch(sql, *parameters)

@@ -4,7 +4,7 @@
 statements*). A change to the tables adds an entry to ``MIGRATIONS``; entries are never edited.
 """
 
-from calls.store import sqlite_appointments, sqlite_greetings, sqlite_leads, sqlite_outbox
+from calls.store import sqlite_appointments, sqlite_businesses, sqlite_fleet, sqlite_greetings, sqlite_leads, sqlite_outbox
 
 APPLICATION_ID = 0x46524E54  # "FRNT"
 
@@ -35,6 +35,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (*sqlite_appointments.SCHEMA, *sqlite_outbox.SCHEMA, *sqlite_leads.SCHEMA),
     sqlite_greetings.SCHEMA,
+    sqlite_fleet.SCHEMA,
+    sqlite_businesses.SCHEMA,
 )
 
 VERSION = len(MIGRATIONS)
