@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from calls.bus.memory import MemoryBus
 from calls.events import CallEvent
 from calls.journal import Journal
-from calls.store.sqlite import SqliteStore
+from calls.store import open_store
+from calls.store.base import CallStore
 from tests.calls.examples import START, event, new_call, said
 
 
@@ -19,16 +20,20 @@ def tell(what: str, seq: int) -> None:
     sys.stdout.flush()
 
 
-class TellingStore(SqliteStore):
-    """Tells what it has stored."""
+def telling(store: CallStore) -> CallStore:
+    """The store, which now tells what it has stored."""
+    append = store.append
 
-    async def append(self, events: Sequence[CallEvent]) -> None:
-        await super().append(events)
+    async def appended(events: Sequence[CallEvent], owner: str | None = None) -> None:
+        await append(events, owner)
         tell("stored", events[-1].seq)
 
+    store.append = appended  # type: ignore[method-assign]
+    return store
 
-async def main(path: str) -> None:
-    store = TellingStore(path, wants=lambda _business, kind: kind == "caller.transcript")
+
+async def main(url: str) -> None:
+    store = telling(open_store(url, wants=lambda _business, kind: kind == "caller.transcript"))
     await store.open()
     await store.open_call(new_call(), START)
     lines = asyncio.StreamReader()

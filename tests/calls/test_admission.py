@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -183,12 +182,12 @@ async def test_of_many_who_ring_at_once_at_two_processes_as_many_get_through_as_
 
 RINGS = """
 import asyncio, sys
-from calls.store.sqlite import SqliteStore
+from calls.store import open_store
 from tests.calls.examples import START
 from tests.calls.test_admission import admitted
 
-async def ring(path, first):
-    store = SqliteStore(path)
+async def ring(url, first):
+    store = open_store(url)
     await store.open()
     sys.stdin.readline()
     opened = [await store.open_call(admitted(number, max_live=4), START) for number in range(first, first + 8)]
@@ -199,8 +198,8 @@ asyncio.run(ring(sys.argv[1], int(sys.argv[2])))
 """
 
 
-async def test_several_processes_never_give_away_more_lines_than_there_are(store: CallStore, path: Path) -> None:
-    command = (sys.executable, "-c", RINGS, str(path))
+async def test_several_processes_never_give_away_more_lines_than_there_are(store: CallStore, store_url: str) -> None:
+    command = (sys.executable, "-c", RINGS, store_url)
     pipe = asyncio.subprocess.PIPE
     ringing = [await asyncio.create_subprocess_exec(*command, str(first), stdin=pipe, stdout=pipe) for first in (100, 200, 300)]
     async with asyncio.timeout(60):

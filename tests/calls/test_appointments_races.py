@@ -10,7 +10,6 @@ import pytest
 from calls.store import appointments_of
 from calls.store.appointments import AppointmentChanged, AppointmentStore, SlotTaken
 from calls.store.base import CallStore
-from calls.store.sqlite import SqliteStore
 from tests.calls.booking import MONDAY_TEN, appointment
 from tests.calls.booking_process import HOURS
 from tests.calls.test_store_races import outcomes
@@ -29,9 +28,9 @@ def there(other_store: CallStore) -> AppointmentStore:
     return appointments_of(other_store)
 
 
-async def started(stack: AsyncExitStack, path: Path, number: int, per_slot: int) -> asyncio.subprocess.Process:
+async def started(stack: AsyncExitStack, url: str, number: int, per_slot: int) -> asyncio.subprocess.Process:
     """A process that is ready to book."""
-    arguments = (f"sqlite:{path}", str(number), MONDAY_TEN.isoformat(), str(per_slot))
+    arguments = (url, str(number), MONDAY_TEN.isoformat(), str(per_slot))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.calls.booking_process", *arguments,
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -49,14 +48,13 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
 
 
 @pytest.mark.parametrize("per_slot", [1, 2])
-async def test_of_processes_that_want_the_same_slots_exactly_as_many_get_each_as_there_is_room(path: Path, per_slot: int) -> None:
-    store = SqliteStore(path)
-    await store.open()
+async def test_of_processes_that_want_the_same_slots_exactly_as_many_get_each_as_there_is_room(
+    store_url: str, here: AppointmentStore, per_slot: int
+) -> None:
     async with asyncio.timeout(WITHIN_S), AsyncExitStack() as stack:
-        processes = [await started(stack, path, number, per_slot) for number in range(1, 4)]
+        processes = [await started(stack, store_url, number, per_slot) for number in range(1, 4)]
         answers = [text.decode().strip() for text, _ in await asyncio.gather(*(one.communicate(b"go\n") for one in processes))]
-    stored = await appointments_of(store).between(MONDAY_TEN, MONDAY_TEN.replace(year=2027))
-    await store.close()
+    stored = await here.between(MONDAY_TEN, MONDAY_TEN.replace(year=2027))
 
     assert [len(answer) for answer in answers] == [HOURS] * 3
     assert [sum(int(answer[hour]) for answer in answers) for hour in range(HOURS)] == [per_slot] * HOURS

@@ -11,6 +11,7 @@ from calls.ids import BusinessId
 from calls.store import appointments_of
 from calls.store.appointments import AppointmentChanged, AppointmentIdTaken, AppointmentStore, SlotTaken
 from calls.store.base import CallStore, StoreError, StoreUnavailable
+from calls.store.dynamodb import DynamoStore
 from calls.store.sqlite import SqliteStore
 from tests.calls.booking import ANNA, BEN, MONDAY_TEN, NOW, appointment
 from tests.calls.examples import HOSTILE
@@ -52,19 +53,40 @@ async def test_a_slot_is_full_when_as_many_take_place_as_can(calendar: Appointme
         await calendar.book(appointment(3), per_slot=2)
     with pytest.raises(SlotTaken):
         await calendar.book(appointment(3, starts_at=MONDAY_TEN + HOUR / 2), per_slot=2)
-    await calendar.book(appointment(3, starts_at=MONDAY_TEN + HOUR), per_slot=2)
-    await calendar.book(appointment(4, starts_at=MONDAY_TEN - HOUR), per_slot=2)
+    around = [appointment(3, starts_at=MONDAY_TEN + HOUR), appointment(4, starts_at=MONDAY_TEN - HOUR)]
+    assert [await calendar.book(one, per_slot=2) for one in around] == around
 
 
 async def test_businesses_do_not_take_each_others_time(calendar: AppointmentStore) -> None:
     await booked(calendar, appointment(1))
-    await calendar.book(appointment(2, business_id=OTHER), per_slot=1)
+    elsewhere = appointment(2, business_id=OTHER)
+    assert await calendar.book(elsewhere, per_slot=1) == elsewhere
 
 
 async def test_what_is_cancelled_makes_room(calendar: AppointmentStore) -> None:
     await booked(calendar, appointment(1))
     await calendar.change(appointment(1, status="cancelled", sequence=1), per_slot=1)
-    await calendar.book(appointment(2), per_slot=1)
+    assert await calendar.book(appointment(2), per_slot=1) == appointment(2)
+
+
+async def test_an_appointment_over_midnight_takes_time_on_both_days(calendar: AppointmentStore) -> None:
+    midnight = MONDAY_TEN.replace(hour=0)
+    await calendar.book(appointment(1, starts_at=midnight - HOUR, minutes=120), per_slot=1)
+    for start in (midnight - HOUR / 2, midnight + HOUR / 2):
+        with pytest.raises(SlotTaken):
+            await calendar.book(appointment(2, starts_at=start), per_slot=1)
+    moved = appointment(1, starts_at=midnight + HOUR, minutes=120, sequence=1)
+    await calendar.change(moved, per_slot=1)
+    assert await calendar.book(appointment(2, starts_at=midnight - HOUR, minutes=120), per_slot=1)
+    assert [one.appointment_id[-1] for one in await calendar.between(midnight, midnight + 9 * HOUR)] == ["2", "1"]
+
+
+async def test_what_was_erased_makes_room(calendar: AppointmentStore) -> None:
+    await booked(calendar, appointment(1))
+    await calendar.erase_caller(ANNA)
+    again = appointment(1, caller=BEN)
+    assert await calendar.book(again, per_slot=1) == again
+    assert await calendar.of_caller(ANNA, SHOP, NOW) == []
 
 
 async def test_a_call_that_asks_again_gets_what_it_has(calendar: AppointmentStore) -> None:
@@ -178,11 +200,18 @@ async def test_a_store_that_is_closed_says_so(path: Path) -> None:
 
 async def test_a_row_that_cannot_be_read_is_an_error_of_the_store(calendar: AppointmentStore, store: CallStore) -> None:
     await booked(calendar, appointment(1))
-    assert isinstance(store, SqliteStore)
-    async with store.transaction() as db:
-        await db.execute_fetchall("UPDATE appointments SET appointment = '{}'")
+    await spoil(store)
     with pytest.raises(StoreError, match="cannot read"):
         await calendar.get("00000001")
+
+
+async def spoil(store: CallStore) -> None:
+    """What is stored of appointments makes no sense any more."""
+    if isinstance(store, DynamoStore):
+        store.table.put({"pk": "APPOINTMENT#00000001", "sk": "APPOINTMENT", "sequence": 0, "appointment": "{}"})
+        return
+    assert isinstance(store, SqliteStore)
+    await store.write(lambda db: db.execute("UPDATE appointments SET appointment = '{}'").rowcount)
 
 
 def test_a_store_of_another_kind_keeps_no_appointments() -> None:

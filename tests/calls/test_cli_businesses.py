@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from calls.cli import businesses_group
+from calls.cli_businesses import businesses_group
 from tests.calls.test_business_files import HEAD, written
 
 SHIPPED = Path(__file__).parents[2] / "businesses"

@@ -61,6 +61,35 @@ def refused(code: int, *arguments: str) -> str:
     return result.stderr
 
 
+# calls trace
+
+
+def test_the_trace_shows_what_a_call_consisted_of_and_how_long_it_took(filled_path: Path) -> None:
+    result = run("trace", sid(1))
+    assert (result.exit_code, result.stderr) == (0, "")
+    parts = {line.split("━")[-1].split()[0]: line for line in result.stdout.splitlines() if "━" in line}
+    assert parts.keys() >= {"call", "stream", "hang_up"}
+    assert "reason=farewell" in parts["call"]
+    assert parts["call"].split("ms")[1].strip() == "30000"
+    for said_by_somebody in ("החימום", "yesterday", "+1500"):
+        assert said_by_somebody not in result.stdout
+
+
+def test_the_trace_as_json_has_each_part_once(filled_path: Path) -> None:
+    spans = json.loads(run("trace", sid(1), "--json").stdout)
+    [call] = [span for span in spans if span["parent"] is None]
+    assert (call["key"], call["facts"]["reason"], call["ok"]) == ("call", "farewell", True)
+    assert len({span["key"] for span in spans}) == len(spans)
+
+
+def test_the_trace_of_a_call_that_goes_on_says_so(filled_path: Path) -> None:
+    assert run("trace", sid(2)).stdout.endswith("The call is not over; what is going on has no line yet.\n")
+
+
+def test_there_is_no_trace_of_an_unknown_call(filled_path: Path) -> None:
+    assert "there is no call" in refused(4, "trace", "CAFF")
+
+
 # calls list
 
 
@@ -110,7 +139,7 @@ def test_a_store_that_is_not_there_is_named_and_not_made(path: Path) -> None:
 
 
 def test_a_store_of_another_kind_is_refused() -> None:
-    assert "DynamoDB is not available in this version" in refused(3, "list", "--store", "dynamodb:calls")
+    assert "names no call store; use sqlite:PATH or dynamodb:TABLE" in refused(3, "list", "--store", "postgres://localhost")
 
 
 def test_a_file_that_is_no_store_is_refused(path: Path) -> None:

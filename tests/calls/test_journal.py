@@ -29,7 +29,7 @@ class Ledger(SqliteStore):
         self.batches: list[int] = []
         self.fault: Exception | None = None
 
-    async def append(self, events: Sequence[CallEvent]) -> None:
+    async def append(self, events: Sequence[CallEvent], owner: str | None = None) -> None:
         await asyncio.sleep(self.takes_s)
         if self.away_for:
             self.away_for -= 1

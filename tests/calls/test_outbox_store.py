@@ -13,11 +13,12 @@ import pytest
 from calls import events
 from calls.ids import BusinessId, CallSid
 from calls.outbox import GIVE_UP_AFTER
-from calls.store import outbox_of
-from calls.store.base import SequenceConflict
+from calls.store import open_store, outbox_of, retention_of
+from calls.store.base import CallStore, SequenceConflict
 from calls.store.outbox import AT_ONCE, LEASE_S, Outbox
 from calls.store.sqlite import SqliteStore
 from calls.store.sqlite_schema import APPLICATION_ID, MIGRATIONS
+from tests.calls.conftest import MakeStore
 from tests.calls.examples import START, after_ms, event, new_call, said, sid
 from tests.calls.test_journal_crash import killed_while_writing
 
@@ -31,24 +32,21 @@ def wants(business_id: BusinessId, kind: str) -> bool:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(path, wants=wants)
+async def store(make_store: MakeStore) -> AsyncIterator[CallStore]:
+    opened = make_store(wants=wants)
     await opened.open()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def other(store: SqliteStore, path: Path) -> AsyncIterator[Outbox]:
+def other(other_store: CallStore) -> Outbox:
     """The same outbox, as another process has it."""
-    opened = SqliteStore(path)
-    await opened.open()
-    yield outbox_of(opened)
-    await opened.close()
+    return outbox_of(other_store)
 
 
 @pytest.fixture
-async def outbox(store: SqliteStore) -> Outbox:
+async def outbox(store: CallStore) -> Outbox:
     return outbox_of(store)
 
 
@@ -56,7 +54,7 @@ async def taken(outbox: Outbox, now: datetime = LATER, owner: str = "here", limi
     return [posting.key for posting in await outbox.take(owner, now, limit)]
 
 
-async def call_with(store: SqliteStore, *bodies: events.AnyEvent, call: int = 1, business: str = "bobs-hvac") -> None:
+async def call_with(store: CallStore, *bodies: events.AnyEvent, call: int = 1, business: str = "bobs-hvac") -> None:
     """A call whose ``call.started`` is not in the way."""
     await store.open_call(new_call(call, business=business), START)
     await outbox_of(store).drop([(sid(call), 1)])
@@ -67,7 +65,7 @@ def key(seq: int, call: int = 1) -> str:
     return f"{sid(call)}/{seq}"
 
 
-async def test_every_way_to_store_an_event_fills_the_outbox(store: SqliteStore, outbox: Outbox) -> None:
+async def test_every_way_to_store_an_event_fills_the_outbox(store: CallStore, outbox: Outbox) -> None:
     await store.open_call(new_call(), START)
     await store.append([event(2, LEAD), event(3, said("hello"))])
     await store.append_next(sid(), events.Dtmf(digit="1"), after_ms(20))
@@ -80,12 +78,12 @@ async def test_every_way_to_store_an_event_fills_the_outbox(store: SqliteStore, 
     ]
 
 
-async def test_a_business_that_wants_nothing_has_nothing_in_it(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_business_that_wants_nothing_has_nothing_in_it(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, business="dana-garage")
     assert await outbox.list() == []
 
 
-async def test_what_is_not_stored_is_not_posted(store: SqliteStore, outbox: Outbox) -> None:
+async def test_what_is_not_stored_is_not_posted(store: CallStore, outbox: Outbox) -> None:
     await call_with(store)
     with pytest.raises(SequenceConflict):
         await store.append([event(2, LEAD), event(7, LEAD)])
@@ -93,13 +91,13 @@ async def test_what_is_not_stored_is_not_posted(store: SqliteStore, outbox: Outb
     assert await outbox.next_due(START - timedelta(days=1)) is None
 
 
-async def test_a_repeated_webhook_puts_nothing_in_a_second_time(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_repeated_webhook_puts_nothing_in_a_second_time(store: CallStore, outbox: Outbox) -> None:
     await store.open_call(new_call(), START)
     await store.open_call(new_call(), START)
     assert len(await outbox.list()) == 1
 
 
-async def test_what_is_handed_out_holds_the_event_and_its_call(store: SqliteStore, outbox: Outbox) -> None:
+async def test_what_is_handed_out_holds_the_event_and_its_call(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD)
     (posting,) = await outbox.take("here", LATER, 10)
     message = json.loads(posting.body)
@@ -108,7 +106,7 @@ async def test_what_is_handed_out_holds_the_event_and_its_call(store: SqliteStor
     assert (posting.attempts, posting.give_up_at) == (0, after_ms(20) + GIVE_UP_AFTER)
 
 
-async def test_the_events_of_a_call_are_handed_out_one_after_the_other(store: SqliteStore, outbox: Outbox) -> None:
+async def test_the_events_of_a_call_are_handed_out_one_after_the_other(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, events.Dtmf(digit="1"), events.Dtmf(digit="2"))
     order = []
     while postings := await outbox.take("here", LATER, 10):
@@ -119,7 +117,7 @@ async def test_the_events_of_a_call_are_handed_out_one_after_the_other(store: Sq
     assert order == [key(2), key(3), key(4)]
 
 
-async def test_a_call_that_waits_keeps_no_other_call_waiting(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_call_that_waits_keeps_no_other_call_waiting(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, LEAD, call=1)
     await call_with(store, LEAD, call=2)
     (first, _) = await outbox.take("here", LATER, 10)
@@ -130,7 +128,7 @@ async def test_a_call_that_waits_keeps_no_other_call_waiting(store: SqliteStore,
     assert await taken(outbox, LATER + timedelta(hours=1)) == [key(2, 2), key(2, 1)]
 
 
-async def test_a_business_has_only_so_many_under_way_and_the_others_theirs(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_business_has_only_so_many_under_way_and_the_others_theirs(store: CallStore, outbox: Outbox) -> None:
     for call in range(1, 11):
         await call_with(store, LEAD, call=call)
     await call_with(store, LEAD, call=11, business="smile-dental")
@@ -141,7 +139,7 @@ async def test_a_business_has_only_so_many_under_way_and_the_others_theirs(store
     assert len(await outbox.list()) == 10
 
 
-async def test_of_two_processes_each_row_is_handed_to_one(store: SqliteStore, outbox: Outbox, other: Outbox) -> None:
+async def test_of_two_processes_each_row_is_handed_to_one(store: CallStore, outbox: Outbox, other: Outbox) -> None:
     for call in range(1, 13):
         await call_with(store, LEAD, call=call, business=f"shop-{call % 3}")
     handed_out: list[str] = []
@@ -150,21 +148,21 @@ async def test_of_two_processes_each_row_is_handed_to_one(store: SqliteStore, ou
     assert sorted(handed_out) == sorted(key(2, call) for call in range(1, 13))
 
 
-async def test_a_lease_runs_out_and_the_row_is_anybodys(store: SqliteStore, outbox: Outbox, other: Outbox) -> None:
+async def test_a_lease_runs_out_and_the_row_is_anybodys(store: CallStore, outbox: Outbox, other: Outbox) -> None:
     await call_with(store, LEAD)
     assert await taken(outbox, owner="here") == [key(2)]
     assert await taken(other, LATER + timedelta(seconds=LEASE_S - 0.001), owner="there") == []
     assert await taken(other, LATER + timedelta(seconds=LEASE_S), owner="there") == [key(2)]
 
 
-async def test_what_a_process_gives_back_is_anybodys_at_once(store: SqliteStore, outbox: Outbox, other: Outbox) -> None:
+async def test_what_a_process_gives_back_is_anybodys_at_once(store: CallStore, outbox: Outbox, other: Outbox) -> None:
     await call_with(store, LEAD)
     await taken(outbox, owner="here")
     await outbox.give_back("here")
     assert await taken(other, owner="there") == [key(2)]
 
 
-async def test_a_process_that_lost_its_lease_changes_nothing(store: SqliteStore, outbox: Outbox, other: Outbox) -> None:
+async def test_a_process_that_lost_its_lease_changes_nothing(store: CallStore, outbox: Outbox, other: Outbox) -> None:
     await call_with(store, LEAD)
     (stale,) = await outbox.take("here", LATER, 1)
     later = LATER + timedelta(seconds=LEASE_S)
@@ -176,7 +174,7 @@ async def test_a_process_that_lost_its_lease_changes_nothing(store: SqliteStore,
     assert await outbox.list() == []
 
 
-async def test_a_dead_row_stands_in_nobodys_way_and_stays(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_dead_row_stands_in_nobodys_way_and_stays(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, events.Dtmf(digit="1"))
     (posting,) = await outbox.take("here", LATER, 1)
     await outbox.failed(posting, "here", "answered with status 410", None)
@@ -185,7 +183,7 @@ async def test_a_dead_row_stands_in_nobodys_way_and_stays(store: SqliteStore, ou
     assert (dead.id, dead.attempts, dead.next_try_at, dead.last_error) == (key(2), 1, None, "answered with status 410")
 
 
-async def test_a_row_may_be_asked_for_again_as_if_for_the_first_time(store: SqliteStore, outbox: Outbox) -> None:
+async def test_a_row_may_be_asked_for_again_as_if_for_the_first_time(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, LEAD)
     for _ in range(2):
         (posting,) = await outbox.take("here", LATER, 1)
@@ -197,7 +195,7 @@ async def test_a_row_may_be_asked_for_again_as_if_for_the_first_time(store: Sqli
     assert (again.key, again.attempts, again.give_up_at) == (key(2), 0, much_later + GIVE_UP_AFTER)
 
 
-async def test_dropped_rows_are_gone_and_the_events_are_not(store: SqliteStore, outbox: Outbox) -> None:
+async def test_dropped_rows_are_gone_and_the_events_are_not(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, LEAD, LEAD)
     (posting,) = await outbox.take("here", LATER, 1)
     await outbox.failed(posting, "here", "no", None)
@@ -207,7 +205,7 @@ async def test_dropped_rows_are_gone_and_the_events_are_not(store: SqliteStore, 
     assert len(await store.events(sid())) == 4
 
 
-async def test_the_list_may_be_of_one_business_and_is_bounded(store: SqliteStore, outbox: Outbox) -> None:
+async def test_the_list_may_be_of_one_business_and_is_bounded(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD, LEAD, call=1)
     await call_with(store, LEAD, call=2, business="smile-dental")
     assert [one.id for one in await outbox.list(business_id=BusinessId("smile-dental"))] == [key(2, 2)]
@@ -215,7 +213,7 @@ async def test_the_list_may_be_of_one_business_and_is_bounded(store: SqliteStore
     assert await outbox.list(state="dead") == []
 
 
-async def test_whoever_waits_is_woken_when_something_was_stored_and_not_before(store: SqliteStore, outbox: Outbox) -> None:
+async def test_whoever_waits_is_woken_when_something_was_stored_and_not_before(store: CallStore, outbox: Outbox) -> None:
     await call_with(store)
     outbox.filled.clear()
     await store.append([event(2, said("nobody wants this"))])
@@ -227,19 +225,42 @@ async def test_whoever_waits_is_woken_when_something_was_stored_and_not_before(s
     assert await taken(outbox) == [key(3)]
 
 
-async def test_erasing_a_call_erases_what_was_to_be_posted(store: SqliteStore, outbox: Outbox) -> None:
+async def test_what_comes_after_a_posted_event_is_handed_out_at_once_however_long_that_one_took(
+    store: CallStore, outbox: Outbox
+) -> None:
+    await call_with(store, LEAD, LEAD)
+    (posting,) = await outbox.take("here", LATER, 1)
+    await outbox.failed(posting, "here", "no answer", LATER + timedelta(hours=1))
+    assert await taken(outbox) == []
+    (again,) = await outbox.take("here", LATER + timedelta(hours=1), 10)
+    await outbox.posted(again)
+    assert await taken(outbox, LATER + timedelta(minutes=61)) == [key(3)]
+
+
+async def test_a_backlog_of_one_business_keeps_no_other_business_waiting(store: CallStore, outbox: Outbox) -> None:
+    await call_with(store, *[LEAD] * 70, business="a-shop", call=1)
+    for call in range(2, 5):
+        await call_with(store, LEAD, call=call, business=f"shop-{call}")
+    assert await taken(outbox) == [key(2, call) for call in range(1, 5)]
+    assert await taken(outbox) == []
+    assert await outbox.next_due(LATER) == LATER + timedelta(seconds=LEASE_S)
+
+
+async def test_erasing_a_call_erases_what_was_to_be_posted(store: CallStore, outbox: Outbox) -> None:
     await call_with(store, LEAD)
-    async with store.transaction() as db:
-        await db.execute_fetchall("DELETE FROM events WHERE call_sid = ?", (sid(),))
+    much_later = START + timedelta(days=2)
+    assert await retention_of(store).delete([sid()], much_later) == 1
     assert await outbox.list() == []
+    assert await outbox.next_due(START - timedelta(days=1)) is None
+    assert await taken(outbox, much_later) == []
 
 
 @pytest.mark.parametrize("flushes", [1, 3])
-def test_after_a_kill_exactly_the_stored_events_are_in_the_outbox(path: Path, flushes: int) -> None:
-    killed_while_writing(path, flushes)
+def test_after_a_kill_exactly_the_stored_events_are_in_the_outbox(store_url: str, flushes: int) -> None:
+    killed_while_writing(store_url, flushes)
 
     async def look() -> tuple[list[str], list[str]]:
-        store = SqliteStore(path, read_only=True)
+        store = open_store(store_url, read_only=True)
         await store.open()
         stored = [key(one.seq) for one in await store.events(sid()) if one.kind == "caller.transcript"]
         waiting = [one.id for one in await outbox_of(store).list(limit=100_000)]

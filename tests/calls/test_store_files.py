@@ -191,11 +191,12 @@ def test_a_broken_constraint_is_no_reason_to_try_again(path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("dynamodb:calls", "DynamoDB is not available in this version"),
-        ("postgres://localhost", "names no call store; use sqlite:PATH"),
-        ("calls.db", "names no call store; use sqlite:PATH"),
-        ("sqlite:", "names no call store; use sqlite:PATH"),
-        ("", "names no call store; use sqlite:PATH"),
+        ("dynamodb:", "names no table; write dynamodb:TABLE"),
+        ("dynamodb", "names no table; write dynamodb:TABLE"),
+        ("postgres://localhost", "names no call store; use sqlite:PATH or dynamodb:TABLE"),
+        ("calls.db", "names no call store; use sqlite:PATH or dynamodb:TABLE"),
+        ("sqlite:", "names no call store; use sqlite:PATH or dynamodb:TABLE"),
+        ("", "names no call store; use sqlite:PATH or dynamodb:TABLE"),
     ],
 )
 def test_a_setting_that_names_no_store_is_refused(url: str, words: str) -> None:
