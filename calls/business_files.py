@@ -17,7 +17,20 @@ from calls.business_shape import Walk, sound_part
 from calls.ids import BusinessId
 from calls.toml_lines import KeyLines
 
-__all__ = ["BusinessDirectory", "BusinessFileError", "Problem", "check_file", "check_files", "load_businesses"]
+__all__ = [
+    "BusinessDirectory",
+    "BusinessFileError",
+    "BusinessRead",
+    "Problem",
+    "business_paths",
+    "check_file",
+    "check_files",
+    "load_businesses",
+    "problems_of",
+    "profile_of",
+    "read_file",
+    "read_text",
+]
 
 _WHATSAPP = "whatsapp:"
 
@@ -36,10 +49,15 @@ class BusinessDirectory:
     """The businesses of one deployment."""
 
     def __init__(self, profiles: Iterable[BusinessProfile], warnings: Sequence[Problem] = ()) -> None:
-        self._by_id = {profile.business_id: profile for profile in profiles}
-        self._by_address = {address_key(number): profile for profile in self for number in profile.numbers}
+        self.replace(profiles)
         self.warnings = tuple(warnings)
         """What was doubtful when the files were read; for the log."""
+
+    def replace(self, profiles: Iterable[BusinessProfile]) -> None:
+        """The businesses are these from now on. May be called while other threads look businesses up."""
+        by_id = {profile.business_id: profile for profile in profiles}
+        by_address = {address_key(number): profile for profile in by_id.values() for number in profile.numbers}
+        self._by_id, self._by_address = by_id, by_address
 
     def __iter__(self) -> Iterator[BusinessProfile]:
         return iter(self._by_id.values())
@@ -69,13 +87,20 @@ class BusinessDirectory:
         return None
 
 
-class _Read(NamedTuple):
+class BusinessRead(NamedTuple):
     """One file, as far as it could be read."""
 
-    path: Path
+    name: str
+    """What problems call it."""
     lines: KeyLines
     sound: dict[str, Any]
     problems: list[Problem]
+
+    @property
+    def business_id(self) -> BusinessId | None:
+        """The id it has, if it has one."""
+        business_id = self.sound.get("id")
+        return None if business_id is None else BusinessId(business_id)
 
 
 def load_businesses(folder: Path, environ: Mapping[str, str] = os.environ) -> BusinessDirectory:
@@ -85,12 +110,12 @@ def load_businesses(folder: Path, environ: Mapping[str, str] = os.environ) -> Bu
         BusinessFileError: any of them has an error (all errors of all files are in it), or there is none.
     """
     paths = business_paths(folder)
-    reads, problems = _check(paths, environ)
+    reads = [read_file(path, environ) for path in paths]
+    problems = problems_of(reads)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise BusinessFileError(errors)
-    profiles = [msgspec.convert(read.sound, BusinessProfile) for read in reads]
-    return BusinessDirectory(profiles, problems)
+    return BusinessDirectory([profile_of(read) for read in reads], problems)
 
 
 def business_paths(folder: Path) -> list[Path]:
@@ -115,42 +140,53 @@ def business_paths(folder: Path) -> list[Path]:
 
 def check_file(path: Path, environ: Mapping[str, str] = os.environ) -> list[Problem]:
     """All problems of one file, in the order of its lines."""
-    return _in_order(_read(path, environ).problems)
+    return _in_order(read_file(path, environ).problems)
 
 
 def check_files(paths: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Problem]:
     """All problems of the files, and of them together: an id or a number that two of them claim."""
-    return _check(paths, environ)[1]
+    return problems_of([read_file(path, environ) for path in paths])
 
 
-def _check(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[_Read], list[Problem]]:
-    reads = [_read(path, environ) for path in paths]
+def problems_of(reads: Sequence[BusinessRead]) -> list[Problem]:
+    """All problems of what was read, and of it together: of two that claim the same, the later has the problem."""
     clashes = [*_clashes(reads)]
-    ordered = [_in_order([*read.problems, *(clash for clash in clashes if clash.file == str(read.path))]) for read in reads]
-    return reads, [problem for problems in ordered for problem in problems]
+    ordered = [_in_order([*read.problems, *(clash for clash in clashes if clash.file == read.name)]) for read in reads]
+    return [problem for problems in ordered for problem in problems]
+
+
+def profile_of(read: BusinessRead) -> BusinessProfile:
+    """What a file without errors says."""
+    return msgspec.convert(read.sound, BusinessProfile)
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
-def _read(path: Path, environ: Mapping[str, str]) -> _Read:
+def read_file(path: Path, environ: Mapping[str, str] = os.environ) -> BusinessRead:
+    """Reads and checks a file."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        return _unreadable(path, f"cannot be read: {error.strerror or error}")
+        return _unreadable(str(path), f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return _unreadable(path, "is not UTF-8 text; save it as UTF-8", line)
+        return _unreadable(str(path), "is not UTF-8 text; save it as UTF-8", line)
+    return read_text(str(path), text, environ)
+
+
+def read_text(name: str, text: str, environ: Mapping[str, str] = os.environ) -> BusinessRead:
+    """Reads and checks the text of a file."""
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return _unreadable(path, *_explained(str(error), text))
-    return _checked(path, KeyLines(text), raw, environ)
+        return _unreadable(name, *_explained(str(error), text))
+    return _checked(name, KeyLines(text), raw, environ)
 
 
-def _unreadable(path: Path, message: str, line: int | None = None) -> _Read:
-    return _Read(path, KeyLines(""), {}, [Problem(file=str(path), key="", message=message, line=line)])
+def _unreadable(name: str, message: str, line: int | None = None) -> BusinessRead:
+    return BusinessRead(name, KeyLines(""), {}, [Problem(file=name, key="", message=message, line=line)])
 
 
 def _explained(message: str, text: str) -> tuple[str, int]:
@@ -161,11 +197,11 @@ def _explained(message: str, text: str) -> tuple[str, int]:
     return f"is not TOML: {reason[:1].lower()}{reason[1:]}", line
 
 
-def _checked(path: Path, lines: KeyLines, raw: dict[str, Any], environ: Mapping[str, str]) -> _Read:
+def _checked(name: str, lines: KeyLines, raw: dict[str, Any], environ: Mapping[str, str]) -> BusinessRead:
     problems: list[Problem] = []
 
     def report(key: str, message: str, severity: Severity = "error") -> None:
-        problems.append(Problem(file=str(path), key=key, message=message, line=lines.of(key), severity=severity))
+        problems.append(Problem(file=name, key=key, message=message, line=lines.of(key), severity=severity))
 
     walk = Walk(report, {})
     sound = sound_part(raw, walk)
@@ -177,20 +213,20 @@ def _checked(path: Path, lines: KeyLines, raw: dict[str, Any], environ: Mapping[
     else:
         for found in findings(Draft(profile, raw, environ, walk.places)):
             report(*found)
-    return _Read(path, lines, sound, problems)
+    return BusinessRead(name, lines, sound, problems)
 
 
-def _clashes(reads: Sequence[_Read]) -> Iterator[Problem]:
-    ids: dict[str, Path] = {}
-    numbers: dict[str, Path] = {}
+def _clashes(reads: Sequence[BusinessRead]) -> Iterator[Problem]:
+    ids: dict[str, str] = {}
+    numbers: dict[str, str] = {}
     for read in reads:
-        if (business_id := read.sound.get("id")) and (first := ids.setdefault(business_id, read.path)) != read.path:
+        if (business_id := read.sound.get("id")) and (first := ids.setdefault(business_id, read.name)) != read.name:
             message = f'"{business_id}" is the id in {first}, too; each business needs an id of its own'
-            yield Problem(file=str(read.path), key="id", message=message, line=read.lines.of("id"))
+            yield Problem(file=read.name, key="id", message=message, line=read.lines.of("id"))
         for number in read.sound.get("numbers", ()):
-            if (first := numbers.setdefault(address_key(number), read.path)) != read.path:
+            if (first := numbers.setdefault(address_key(number), read.name)) != read.name:
                 message = f'"{number}" is listed in {first}, too; a number belongs to one business'
-                yield Problem(file=str(read.path), key="numbers", message=message, line=read.lines.of("numbers"))
+                yield Problem(file=read.name, key="numbers", message=message, line=read.lines.of("numbers"))
 
 
 def _spellings(address: str) -> list[str]:

@@ -1,11 +1,10 @@
-"""The commands about calls and businesses that need no server: ``frontdesk calls`` and ``frontdesk businesses``.
+"""The commands about calls that need no server: ``frontdesk calls``.
 
-They read the call store and the business files. Heavy libraries are loaded inside the commands, so that ``--help`` is quick.
+They read the call store. Heavy libraries are loaded inside the commands, so that ``--help`` is quick.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -18,30 +17,19 @@ from calls.cli_output import (
     echo_jsonl,
     json_text,
     narrate,
-    printable,
 )
 from calls.cli_retention import erase_command, purge_command
 from calls.cli_store import from_store, json_option, jsonl_option, one_format, store_option, writing
+from calls.cli_trace import trace_command
 from calls.exit_codes import ExitCode
 from calls.ids import BusinessId, CallSid
 
 if TYPE_CHECKING:
-    from calls.business_files import BusinessDirectory
     from calls.events import CallEvent
     from calls.record import CallRecord
     from calls.store.base import CallStore
 
 _EVERYTHING = 2**62
-
-businesses_option = click.option(
-    "--businesses",
-    "folder",
-    envvar="FRONTDESK_BUSINESSES",
-    default="businesses/",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of business files. [env: FRONTDESK_BUSINESSES]",
-)
 
 
 @click.group("calls")
@@ -52,11 +40,12 @@ def calls_group() -> None:
     Examples:
       frontdesk calls list --live              the calls going on now
       frontdesk calls show CA12ab              one call: what was said, what happened
+      frontdesk calls trace CA12ab             its parts, and how long each took
       frontdesk calls export --all -o all.jsonl
       frontdesk calls list --json | jq '.[0].call_sid'
       frontdesk calls whisper CA12ab "Offer them Thursday at nine."
 
-    list, show and export read the store; the others speak to the bridge. Data goes to stdout, everything else to stderr. A call may
+    list, show, trace and export read the store; the others speak to the bridge. Data goes to stdout, everything else to stderr. A call may
     be named by the beginning of its SID.
 
     \b
@@ -158,13 +147,13 @@ def export_command(*, sids: Sequence[str], everything: bool, form: str, output: 
     if audio is not None:
         if len(sids) != 1 or everything or output != "-":
             raise click.UsageError("--audio FILE takes one call, and neither --all nor --output.")
-        export_audio(from_store(store_url, lambda store: _named_call(store, sids[0])), audio)
+        export_audio(from_store(store_url, lambda store: named_call(store, sids[0])), audio)
         return
     if bool(sids) == everything:
         raise click.UsageError("Name the calls to export, or give --all.")
 
     async def write(store: "CallStore") -> int:
-        records = await store.list_calls(limit=_EVERYTHING) if everything else [await _named_call(store, sid) for sid in sids]
+        records = await store.list_calls(limit=_EVERYTHING) if everything else [await named_call(store, sid) for sid in sids]
         ordered = list(reversed(records)) if everything else records
         with writing(output) as out:
             await _export(store, ordered, form, out)
@@ -175,108 +164,13 @@ def export_command(*, sids: Sequence[str], everything: bool, form: str, output: 
         narrate(f"Exported {count} {'call' if count == 1 else 'calls'} to {output}.")
 
 
+calls_group.add_command(trace_command)
 calls_group.add_command(purge_command)
 calls_group.add_command(erase_command)
 
 
-@click.group("businesses")
-def businesses_group() -> None:
-    """Check and look at business files: one TOML file a business.
-
-    \b
-    Examples:
-      frontdesk businesses check                      every file in businesses/
-      frontdesk businesses check new.toml             one file before it goes there
-      frontdesk businesses show bobs-hvac --json
-
-    \b
-    Exit codes: 0 done, warnings allowed · 1 problems found · 2 usage · 4 no such business
-    """
-
-
-@businesses_group.command("check")
-@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-@json_option
-@businesses_option
-def check_command(files: Sequence[Path], as_json: bool, folder: Path) -> None:
-    """Check business files and name every problem: file, line, key, and what to do.
-
-    Without FILE, all files of the folder are checked, also for ids and numbers that two of them claim.
-
-    \b
-    Examples:
-      frontdesk businesses check
-      frontdesk businesses check businesses/bobs-hvac.toml
-      frontdesk businesses check --json | jq '.[] | select(.severity=="error")'
-    """
-    from calls.business_files import BusinessFileError, business_paths, check_files
-
-    try:
-        paths = list(files) or business_paths(folder)
-        problems = check_files(paths)
-    except BusinessFileError as error:
-        paths, problems = [], list(error.problems)
-    if as_json:
-        echo_json(problems)
-    else:
-        for problem in problems:
-            click.echo(printable(str(problem)))
-    errors = sum(problem.severity == "error" for problem in problems)
-    narrate(f"{_counted(len(paths), 'file')}: {_counted(errors, 'error')}, {_counted(len(problems) - errors, 'warning')}.")
-    if errors:
-        raise click.exceptions.Exit(ExitCode.FAILED)
-
-
-@businesses_group.command("list")
-@json_option
-@businesses_option
-def list_businesses_command(as_json: bool, folder: Path) -> None:
-    """List the businesses, with the numbers that reach them.
-
-    \b
-    Examples:
-      frontdesk businesses list
-      frontdesk businesses list --json | jq -r '.[].numbers[]'
-    """
-    directory = _directory(folder)
-    if as_json:
-        echo_json(list(directory))
-        return
-    for profile in directory:
-        numbers = ", ".join(profile.numbers)
-        click.echo(printable(f"{profile.id}  {profile.name}  ({profile.language})  {numbers}"))
-
-
-@businesses_group.command("show")
-@click.argument("business_id", metavar="ID")
-@json_option
-@businesses_option
-def show_business_command(business_id: str, as_json: bool, folder: Path) -> None:
-    """Show one business with every setting, those left to their defaults included.
-
-    \b
-    Examples:
-      frontdesk businesses show bobs-hvac
-      frontdesk businesses show bobs-hvac --json | jq .barge_in
-    """
-    directory = _directory(folder)
-    profile = directory.get(business_id)
-    if profile is None:
-        known = ", ".join(one.id for one in directory)
-        raise CommandError(f"there is no business {business_id} in {folder}; there are {known}", ExitCode.NOT_FOUND)
-    if as_json:
-        echo_json(profile)
-        return
-    import msgspec
-
-    from calls.hours import hours_in_words
-
-    for key, value in _settings(msgspec.to_builtins(profile)):
-        click.echo(f"{key} = {json_text(value)}")
-    narrate(f"Open: {hours_in_words(profile)}.")
-
-
-async def _named_call(store: "CallStore", sid: str) -> "CallRecord":
+async def named_call(store: "CallStore", sid: str) -> "CallRecord":
+    """The call that ``sid`` names or begins. Raises :class:`CommandError` for none, and for several."""
     record = await store.get_call(CallSid(sid))
     if record is not None:
         return record
@@ -290,7 +184,7 @@ async def _named_call(store: "CallStore", sid: str) -> "CallRecord":
 
 
 async def _call_with_events(store: "CallStore", sid: str) -> "tuple[CallRecord, list[CallEvent]]":
-    record = await _named_call(store, sid)
+    record = await named_call(store, sid)
     return record, await store.events(record.call_sid)
 
 
@@ -309,24 +203,3 @@ async def _export(store: "CallStore", records: "Sequence[CallRecord]", form: str
             out.write(csv_rows(events) if form == "csv" else "".join(f"{json_text(event.flat())}\n" for event in events))
     if form == "json":
         out.write("\n]\n")
-
-
-def _directory(folder: Path) -> "BusinessDirectory":
-    from calls.business_files import BusinessFileError, load_businesses
-
-    try:
-        return load_businesses(folder)
-    except BusinessFileError as error:
-        raise CommandError(str(error)) from None
-
-
-def _settings(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun if count == 1 else f'{noun}s'}"

@@ -15,6 +15,7 @@ import msgspec
 
 from calls.appointments import Appointment, Bookable, NotPossible, instants_of_text
 from calls.calendar_file import calendar_of
+from calls.cli_business_source import businesses_at_hand, businesses_option, place_of_businesses
 from calls.cli_output import CommandError, console, echo_json, echo_jsonl, json_text, narrate, printable, safe_cell
 from calls.cli_store import (
     business_option,
@@ -229,15 +230,7 @@ def cancel_appointment_command(*, appointment_id: str, yes: bool, as_json: bool,
 @click.option("--anyway", is_flag=True, help="Whatever the opening hours, the notice, and who comes then.")
 @yes_option
 @json_option
-@click.option(
-    "--businesses",
-    "folder",
-    envvar="FRONTDESK_BUSINESSES",
-    default="businesses/",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of business files. [env: FRONTDESK_BUSINESSES]",
-)
+@businesses_option
 @store_option
 def move_appointment_command(
     *, appointment_id: str, start: str, anyway: bool, yes: bool, as_json: bool, folder: Path, store_url: str
@@ -318,15 +311,16 @@ def _moved(old: Appointment, start: str, profile: "BusinessProfile | None") -> t
 
 
 def _business(folder: Path, business_id: BusinessId) -> "BusinessProfile":
-    from calls.business_files import BusinessFileError, load_businesses  # noqa: PLC0415
+    from calls.business_files import BusinessFileError  # noqa: PLC0415
 
     try:
-        profile = load_businesses(folder).get(business_id)
+        profile = businesses_at_hand(folder).get(business_id)
     except BusinessFileError as error:
         raise CommandError(f"{error}\nGive --anyway to move it whatever the business's hours.") from None
     if profile is None:
         raise CommandError(
-            f"there is no business {business_id} in {folder}; name its folder, or give --anyway", ExitCode.NOT_FOUND
+            f"there is no business {business_id} in {place_of_businesses(folder)}; name its folder, or give --anyway",
+            ExitCode.NOT_FOUND,
         )
     return profile
 

@@ -22,7 +22,7 @@ store_option = click.option(
     envvar="FRONTDESK_STORE",
     default=DEFAULT_URL,
     show_default=True,
-    help="Where calls are kept: sqlite:PATH. [env: FRONTDESK_STORE]",
+    help="Where calls are kept: sqlite:PATH or dynamodb:TABLE. [env: FRONTDESK_STORE]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
 jsonl_option = click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line on stdout.")

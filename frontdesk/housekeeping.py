@@ -27,8 +27,8 @@ async def housekeeping(
     now: Callable[[], datetime] = _utc_now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[None]:
-    """Enforces retention at once and then every day, while the block runs."""
-    task = asyncio.create_task(_daily(kept, tuple(businesses), now, sleep), name="housekeeping")
+    """Enforces retention at once and then every day, while the block runs; each time as ``businesses`` says then."""
+    task = asyncio.create_task(_daily(kept, businesses, now, sleep), name="housekeeping")
     try:
         yield
     finally:
@@ -38,13 +38,13 @@ async def housekeeping(
 
 async def _daily(
     kept: Kept,
-    businesses: tuple[BusinessProfile, ...],
+    businesses: Iterable[BusinessProfile],
     now: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
     while True:
         try:
-            await enforce(kept, businesses, now())
+            await enforce(kept, tuple(businesses), now())
         except Exception:
             # Nothing of it may end the server, or the days to come.
             log.exception("housekeeping.failed")
