@@ -23,11 +23,12 @@ from console.catching_up import Missing
 from console.connection import Connected, Item, Lost, OperatorConnection, Refused
 from console.endpoint import Endpoint
 from console.palette import ConsoleCommands
-from console.protocol import Event, Levels, Partial, PhaseChanged, Result
+from console.protocol import BusChanged, Event, Levels, Partial, PhaseChanged, Result
 from console.screens.calls import CallsScreen
 from console.screens.live import Painted
 from console.screens.overview import OverviewScreen
 from console.story import Story
+from console.widgets.cells import drawable
 from console.widgets.status_bar import LinkState, Pill, StatusBar, calls_in_words
 
 FLUSH_S = 0.15
@@ -75,6 +76,8 @@ class ConsoleApp(App[ExitCode]):
         """Messages that the console itself failed on; more than none is a fault of the console."""
         self.missing: dict[str, str] = {}
         """Calls of which events got lost on the way, and why."""
+        self.bus_is_down = False
+        """Whether the bridge and its fellows can tell each other nothing."""
         self.refused = ""
         """Why the bridge let nobody in, if it never did."""
 
@@ -119,11 +122,14 @@ class ConsoleApp(App[ExitCode]):
         match item:
             case Connected(snapshot):
                 self.board.take(snapshot, self.now())
+                self.bus_is_down = False  # if it is, the bridge says so again
                 self._link(LinkState("live"))
             case Lost(why, retry_in_s):
                 self._link(LinkState("lost", why, self.now() + timedelta(seconds=retry_in_s)))
             case Refused(why):
                 self._refuse(why)
+            case BusChanged():
+                self._bus(item)
             case Missing(call_sid, why):
                 if len(self.missing) < STORIES_KEPT:
                     self.missing[call_sid] = why
@@ -135,6 +141,12 @@ class ConsoleApp(App[ExitCode]):
 
     def _link(self, link: LinkState) -> None:
         self.link = link
+        self.flush()
+
+    def _bus(self, bus: BusChanged) -> None:
+        if bus.up == self.bus_is_down:
+            self.notify(drawable(bus.message), severity="information" if bus.up else "warning", markup=False)
+        self.bus_is_down = not bus.up
         self.flush()
 
     def _refuse(self, why: str) -> None:
@@ -187,6 +199,8 @@ class ConsoleApp(App[ExitCode]):
 
     def _pills(self) -> list[Pill]:
         pills: list[Pill] = [("READ-ONLY", "note")] if self.read_only else []
+        if self.bus_is_down:
+            pills.append(("bus down", "bad"))
         if self.missing:
             pills.append((f"{len(self.missing)} with gaps", "bad"))
         return pills

@@ -20,6 +20,7 @@ from console.inbox import Inbox, Overrun
 from console.losses import why, why_closed, why_status
 from console.operator_http import OperatorHttp, sentence_in
 from console.protocol import (
+    BusChanged,
     Dropped,
     Event,
     Levels,
@@ -363,6 +364,8 @@ def _replaces(message: Message) -> Hashable:
             return ("phase", call_sid)
         case Partial(call_sid=call_sid, side=side, item_id=item_id):
             return ("partial", call_sid, side, item_id)
+        case BusChanged():
+            return "bus"
     return None
 
 

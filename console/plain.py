@@ -14,7 +14,7 @@ from console.catching_up import Missing
 from console.connection import Connected, Item, Lost, OperatorConnection, Refused
 from console.endpoint import Endpoint
 from console.operator_http import OperatorApiError, OperatorHttp
-from console.protocol import CallSummary, Event, PhaseChanged
+from console.protocol import BusChanged, CallSummary, Event, PhaseChanged
 from console.wording import caller, clock, count, details, kind, phase, short_id
 
 MAX_CALLERS = 10_000
@@ -65,6 +65,8 @@ class PlainLines:
                 return [f"No connection: {why}; trying again in {retry_in_s:.1f} s, and on."]
             case Refused(why=why):
                 return [f"Error: {why}"]
+            case BusChanged(message=message):
+                return [message]
             case Missing(call_sid=call_sid, why=why):
                 return [f"Events of {call_sid} are missing: {why}."]
         return []

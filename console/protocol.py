@@ -154,13 +154,20 @@ class Dropped(msgspec.Struct, frozen=True):
     reason: str
 
 
+class BusChanged(msgspec.Struct, frozen=True):
+    """Whether the bridge and its fellows can tell each other anything; ``message`` is a sentence of the bridge's."""
+
+    up: bool
+    message: str
+
+
 class Malformed(msgspec.Struct, frozen=True):
     """A message that cannot be used. ``why`` is one short sentence."""
 
     why: str
 
 
-Message = Snapshot | Event | Partial | Levels | PhaseChanged | Audio | Result | Dropped | Malformed
+Message = Snapshot | Event | Partial | Levels | PhaseChanged | Audio | Result | Dropped | BusChanged | Malformed
 
 
 def decode(frame: str | bytes) -> Message:
@@ -233,6 +240,8 @@ def _decoded(message: dict[str, Any]) -> Message:
             return Result(_text(message, "id"), message.get("ok") is True, _text(message, "error"))
         case "dropped":
             return Dropped(_text(message, "reason"))
+        case "bus":
+            return BusChanged(message.get("up") is True, _text(message, "message"))
         case other:
             return Malformed(f"an unknown type: {_named(other)}")
 

@@ -68,6 +68,7 @@ REASONS = {
     "closed": "outside opening hours",
     "all_lines_busy": "all lines busy",
     "over_budget": "over the day's budget",
+    "at_capacity": "no bridge had room",
     "lost": "lost",
     "caller_hung_up": "caller hung up",
     "busy": "busy",

@@ -1,21 +1,21 @@
 """The operator API of one process: who may come in, who is there, and what they ask for."""
 
 import asyncio
-from contextlib import AbstractContextManager, ExitStack
-from typing import Protocol
+from contextlib import ExitStack
 
 import structlog
 
 from bridge.operator import messages
-from bridge.operator.audience import Audience, Events
+from bridge.operator.audience import Audience
+from bridge.operator.far_orders import Answer, FarOrders
 from bridge.operator.hypercorn_socket import OperatorSocket
 from bridge.operator.live_call import LiveSessions
-from bridge.operator.orders import Announces, Answer, Orders
+from bridge.operator.orders import Orders
 from bridge.operator.reader import SEND_WITHIN_S, Reader
 from bridge.operator.requests import Unreadable, read_message
 from bridge.operator.tokens import OperatorKey, holder_of
 from bridge.services import Services
-from calls.ids import CallSid
+from calls.bus.shared import SharedBus
 from calls.journal import Journal
 from calls.operator import Command
 from calls.store.base import CallStore
@@ -31,20 +31,15 @@ CLOSED = "The operator API is closed; set OPERATOR_TOKENS to open it."
 WHO_ARE_YOU = "A token of OPERATOR_TOKENS is needed, as Authorization: Bearer TOKEN."
 NOBODYS = "The token is none of those in this bridge's OPERATOR_TOKENS."
 
+NOT_LISTENING = "you do not listen to this call"
+
 log = structlog.get_logger()
-
-
-class Bus(Announces, Protocol):
-    """Where events are told."""
-
-    def subscribe(self, backlog: int) -> AbstractContextManager[Events]:
-        """A subscription while the block runs."""
 
 
 class OperatorDesk:
     """Between :meth:`open` and :meth:`close` operators may come in. Without keys nobody ever may, and nothing is done."""
 
-    def __init__(self, services: Services, sessions: LiveSessions, bus: Bus) -> None:
+    def __init__(self, services: Services, sessions: LiveSessions, bus: SharedBus) -> None:
         self._services = services
         self._sessions = sessions
         self._bus = bus
@@ -53,12 +48,14 @@ class OperatorDesk:
         self._visits: set[asyncio.Task[None]] = set()
         self._stack = ExitStack()
         self._audience: Audience | None = None
+        self._far_orders = FarOrders(bus.mailbox, bus.transport, services.settings.operators)
         self._orders = Orders(
             sessions,
             services.store,
             services.call_control,
             services.endings,
             bus,
+            elsewhere=self._far_orders,
             has_rest=services.settings.twilio.account_sid is not None,
         )
 
@@ -76,8 +73,10 @@ class OperatorDesk:
         """Follows the calls from now on."""
         if self._services.settings.operators:
             events = self._stack.enter_context(self._bus.subscribe(BACKLOG))
-            self._audience = Audience(self._services.store, self._sessions, events, self._services.settings.owner)
+            settings, transport = self._services.settings, self._bus.transport
+            self._audience = Audience(self._services.store, self._sessions, events, transport, settings.owner)
             await self._audience.open()
+            self._far_orders.take(self._carry_out_here)
 
     async def close(self) -> None:
         """Has everybody leave."""
@@ -101,11 +100,24 @@ class OperatorDesk:
         """Whether no further reader is taken: there are too many, or the process is stopping."""
         return self._audience is None or len(self._audience) >= MAX_READERS
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether sessions are watched, because somebody looks, here or elsewhere."""
+        return self._audience is not None and self._audience.view.is_on
+
     async def command(self, key: OperatorKey, command: Command) -> Answer:
         """Carries a command out; counts it."""
         answer = await self._orders.carry_out(key, command)
         result = "ok" if answer.error is None else "refused"
         self._services.metrics.operator_commands.labels(command.action, result).inc()
+        if self._audience is not None:
+            self._audience.view.look(command.call_sid)
+        return answer
+
+    async def _carry_out_here(self, key: OperatorKey, command: Command) -> Answer:
+        """What another bridge's operator asks for."""
+        answer = await self._orders.carry_out_here(key, command)
+        log.info("operator.far_command", operator=key.name, action=command.action, call_sid=command.call_sid)
         if self._audience is not None:
             self._audience.view.look(command.call_sid)
         return answer
@@ -152,17 +164,16 @@ class OperatorDesk:
             self._services.metrics.operator_commands.labels("unreadable", "refused").inc()
             reader.offer(messages.result(unreadable.command_id, str(unreadable)))
             return
+        may = reader.key.role == "operator"
+        if command.action == "unlisten" and may and not audience.hears(command.call_sid, reader):
+            reader.offer(messages.result(command.id, NOT_LISTENING))
+            return
         answer = await self.command(reader.key, command)
         reader.offer(messages.result(command.id, answer.error))
-        if answer.error is None:
-            self._listen(audience, reader, command.action, command.call_sid)
-
-    def _listen(self, audience: Audience, reader: Reader, action: str, call_sid: CallSid) -> None:
-        session = self._sessions.session_of(call_sid)
-        if action == "listen" and session is not None:
-            audience.view.listen(session, call_sid, reader)
-        elif action == "unlisten":
-            audience.view.unlisten(call_sid, reader)
+        if answer.error is None and command.action == "listen":
+            audience.hear(command.call_sid, reader)
+        elif answer.error is None and command.action == "unlisten":
+            audience.unhear(command.call_sid, reader)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

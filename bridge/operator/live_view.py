@@ -11,7 +11,7 @@ import structlog
 
 from bridge.operator import messages
 from bridge.operator.live_call import LiveCall, LiveSessions
-from bridge.operator.reader import Reader
+from bridge.operator.relay import Ear
 from bridge.operator.watch import Watch
 from calls.events import CallEnded, CallEvent
 from calls.ids import CallSid
@@ -33,7 +33,7 @@ class LiveView:
         self._owner = owner
         self._show = show
         self._watches: dict[CallSid, Watch] = {}
-        self._listeners: dict[CallSid, set[Reader]] = {}
+        self._listeners: dict[CallSid, set[Ear]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
         self._adopted = 0
@@ -72,22 +72,31 @@ class LiveView:
         if watch is not None:
             self._softly(watch, self._show_move)
 
-    def listen(self, session: LiveCall, call_sid: CallSid, reader: Reader) -> None:
-        """From now on the reader hears the call."""
+    def listen(self, session: LiveCall, call_sid: CallSid, ear: Ear) -> None:
+        """From now on the ear hears the call."""
         self._adopt(session, call_sid)
-        self._listeners.setdefault(call_sid, set()).add(reader)
+        self._listeners.setdefault(call_sid, set()).add(ear)
 
-    def unlisten(self, call_sid: CallSid, reader: Reader) -> None:
-        """The reader does not hear the call any more."""
+    def unlisten(self, call_sid: CallSid, ear: Ear) -> None:
+        """The ear does not hear the call any more."""
         listeners = self._listeners.get(call_sid, set())
-        listeners.discard(reader)
+        listeners.discard(ear)
         if not listeners:
             self._listeners.pop(call_sid, None)
 
-    def forget(self, reader: Reader) -> None:
-        """The reader is gone."""
+    def forget(self, ear: Ear) -> None:
+        """The ear is gone."""
         for call_sid in list(self._listeners):
-            self.unlisten(call_sid, reader)
+            self.unlisten(call_sid, ear)
+
+    def hears(self, call_sid: CallSid, ear: Ear) -> bool:
+        """Whether the ear hears that call."""
+        return ear in self._listeners.get(call_sid, ())
+
+    def begin_again(self) -> None:
+        """Somebody looks who knows nothing yet: at the next beat everything is told anew."""
+        for watch in self._watches.values():
+            watch.begin_again()
 
     def tick(self) -> None:
         """A twentieth of a second has passed."""
@@ -163,5 +172,5 @@ class LiveView:
             return
         for side, piece in heard:
             message = messages.audio(watch.call_sid, side, piece.at_ms, piece.audio)
-            for reader in list(listeners):
-                reader.offer(message)
+            for ear in list(listeners):
+                ear.offer(message)

@@ -18,6 +18,11 @@ _OF_A_LIVE_CALL = (
 )
 _OF_ANY_CALL = (*_OF_A_LIVE_CALL, "ended_at", "end_reason", "duration_ms")
 
+BUS_DOWN = (
+    "The bus between the bridges is down: calls of other bridges are shown a few seconds late, and can only be hung up by force."
+)
+BUS_UP = "The bus between the bridges is up."
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -83,6 +88,11 @@ def result(command_id: str, error: str | None) -> bytes:
     """The answer to a command."""
     answer: dict[str, Any] = {"type": "result", "id": command_id, "ok": error is None}
     return encoded(answer if error is None else {**answer, "error": error})
+
+
+def bus(*, up: bool) -> bytes:
+    """Whether the bridges can tell each other anything."""
+    return encoded({"type": "bus", "up": up, "message": BUS_UP if up else BUS_DOWN})
 
 
 def dropped(reason: str) -> bytes:

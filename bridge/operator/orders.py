@@ -5,9 +5,9 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-import msgspec
 import structlog
 
+from bridge.operator.far_orders import NOT_MINE, Answer
 from bridge.operator.live_call import LiveCall, LiveSessions
 from bridge.operator.tokens import OperatorKey
 from calls.events import CallEvent, OperatorCommand
@@ -26,13 +26,6 @@ _REST_FAILED = "Twilio could not be told to end the call; the bridge's log says 
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What became of a command: an HTTP status, and why it was refused."""
-
-    status: int = 200
-    error: str | None = None
 
 
 class Rest(Protocol):
@@ -56,35 +49,61 @@ class Announces(Protocol):
         """Tells everybody."""
 
 
+class Asks(Protocol):
+    """Who passes commands on to the bridges that own the calls."""
+
+    async def ask(self, owner: str, key: OperatorKey, command: Command) -> Answer | None:
+        """The owner's answer; ``None`` if it gave none."""
+
+    def why_silent(self, owner: str) -> str:
+        """Why it gave none, in a sentence."""
+
+
 class Orders:
-    """Carries commands out. ``has_rest``: Twilio's REST API may be used."""
+    """Carries commands out. ``elsewhere``: where those for other bridges' calls go. ``has_rest``: Twilio's REST API may be used."""
 
     def __init__(
-        self, sessions: LiveSessions, store: CallStore, rest: Rest, endings: Ends, bus: Announces, *, has_rest: bool = True
+        self,
+        sessions: LiveSessions,
+        store: CallStore,
+        rest: Rest,
+        endings: Ends,
+        bus: Announces,
+        *,
+        elsewhere: Asks,
+        has_rest: bool = True,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._rest = rest
         self._endings = endings
         self._bus = bus
+        self._elsewhere = elsewhere
         self._has_rest = has_rest
         self._later: set[asyncio.Task[None]] = set()
 
     async def carry_out(self, key: OperatorKey, command: Command) -> Answer:
         """Does what is asked, if it may be done. Never raises."""
         if key.role != "operator":
-            return Answer(403, f"{key.name} may only watch; commands need the role operator")
+            return _may_not(key)
         session = self._sessions.session_of(command.call_sid)
         try:
             if session is not None:
                 return _told(session, key, command)
             return await self._without_session(key, command)
         except (StoreError, TimeoutError) as error:
-            log.warning("operator.store_away", why=str(error) or "timeout")
+            log.warning("operator.store_away", call_sid=command.call_sid, why=str(error) or "timeout")
             return Answer(503, "the call store does not answer, so the call cannot be found")
         except Exception:
             log.exception("operator.command_failed", call_sid=command.call_sid, action=command.action)
             return Answer(500, "the bridge failed to carry the command out; its log says why")
+
+    async def carry_out_here(self, key: OperatorKey, command: Command) -> Answer:
+        """Does what another bridge passes on, if the call is served here and it may be done."""
+        if key.role != "operator":
+            return _may_not(key)
+        session = self._sessions.session_of(command.call_sid)
+        return NOT_MINE if session is None else _told(session, key, command)
 
     async def close(self) -> None:
         """Waits for nothing any more."""
@@ -100,9 +119,16 @@ class Orders:
             return Answer(404, "there is no such call")
         if record.ended:
             return Answer(409, "the call has ended")
+        if record.owner is None:
+            return (
+                await self._force(key, record) if command.action == "force_hangup" else Answer(409, _why_nobody_listens(record))
+            )
+        answer = await self._elsewhere.ask(record.owner, key, command)
+        if answer is not None and answer != NOT_MINE:
+            return answer
         if command.action == "force_hangup":
             return await self._force(key, record)
-        return Answer(409, _why_nobody_listens(record))
+        return answer or Answer(409, self._elsewhere.why_silent(record.owner))
 
     async def _force(self, key: OperatorKey, record: CallRecord) -> Answer:
         """Has Twilio end the call, over the head of a bridge that is gone."""
@@ -149,14 +175,16 @@ class Orders:
         task.add_done_callback(self._later.discard)
 
 
+def _may_not(key: OperatorKey) -> Answer:
+    return Answer(403, f"{key.name} may only watch; commands need the role operator")
+
+
 def _told(session: LiveCall, key: OperatorKey, command: Command) -> Answer:
     error = session.command(key.name, command)
     return Answer() if error is None else Answer(409, error)
 
 
 def _why_nobody_listens(record: CallRecord) -> str:
-    if record.owner is not None:
-        return f"another bridge ({record.owner}) owns the call"
     if record.accepted_at is None:
         return "no bridge owns the call yet"
     return "no bridge owns the call any more"

@@ -88,6 +88,11 @@ class Watch:
         self._stood = stands
         return stands
 
+    def begin_again(self) -> None:
+        """Forgets what was told, but not what is over."""
+        self._told.clear()
+        self._stood = None
+
     def _remember(self, line: Glimpse) -> None:
         self._told[line.item_id] = line
         if len(self._told) > LINES_KEPT:

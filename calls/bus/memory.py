@@ -1,9 +1,11 @@
-"""Live events within one process."""
+"""Live events within one process, and topics that reach nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
+from calls.bus.base import Take, Undo
+from calls.bus.listeners import Listeners, Watchers
 from calls.events import CallEvent
 
 _BACKLOG = 1000
@@ -60,3 +62,99 @@ class MemoryBus:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+
+
+class Alone:
+    """The transport of a process that has no others beside it: nothing goes out, nothing is ever down."""
+
+    is_shared = False
+    is_up = True
+
+    def publish(self, topic: str, payload: bytes) -> bool:  # noqa: ARG002
+        """See ``Transport``. There is nobody to tell."""
+        return True
+
+    def listen(self, topic: str, take: Take) -> Undo:  # noqa: ARG002
+        """See ``Transport``."""
+        return _nothing
+
+    def on_change(self, tell: Callable[[bool], None]) -> Undo:  # noqa: ARG002
+        """See ``Transport``. It never does."""
+        return _nothing
+
+    async def open(self) -> None:
+        """See ``Transport``."""
+
+    async def close(self) -> None:
+        """See ``Transport``."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class MemoryHub:
+    """Joins the :class:`MemoryTransport` of several deployments in one process, as a server joins processes."""
+
+    def __init__(self) -> None:
+        self.transports: list[MemoryTransport] = []
+
+    def go(self, *, up: bool) -> None:
+        """Comes up, or goes down for everybody."""
+        for transport in self.transports:
+            transport.went(up=up)
+
+
+class MemoryTransport:
+    """One deployment's end of a hub. What is published is delivered when the loop has its next turn."""
+
+    is_shared = True
+
+    def __init__(self, hub: MemoryHub) -> None:
+        self._hub = hub
+        self._listeners, self._watchers = Listeners(), Watchers()
+        self._is_up = False
+
+    @property
+    def is_up(self) -> bool:
+        """See ``Transport``."""
+        return self._is_up
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """See ``Transport``."""
+        if self._is_up:
+            asyncio.get_running_loop().call_soon(self._deliver, topic, payload)
+        return self._is_up
+
+    def listen(self, topic: str, take: Take) -> Undo:
+        """See ``Transport``."""
+        self._listeners.add(topic, take)
+        return lambda: self._listeners.remove(topic, take)
+
+    def on_change(self, tell: Callable[[bool], None]) -> Undo:
+        """See ``Transport``."""
+        return self._watchers.add(tell)
+
+    def went(self, *, up: bool) -> None:
+        """The hub came up or went down."""
+        self._is_up = up
+        self._watchers.tell(up=up)
+
+    async def open(self) -> None:
+        """See ``Transport``."""
+        self._hub.transports.append(self)
+        self.went(up=True)
+
+    async def close(self) -> None:
+        """See ``Transport``."""
+        self._is_up = False
+        self._hub.transports.remove(self)
+
+    def _deliver(self, topic: str, payload: bytes) -> None:
+        for transport in tuple(self._hub.transports):
+            if transport.is_up:
+                transport.take(topic, payload)
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """Somebody published."""
+        self._listeners.tell(topic, payload)

@@ -12,10 +12,10 @@ from console import app as apps
 from console.app import ConsoleApp
 from console.catching_up import Missing
 from console.connection import Item, OperatorConnection, Refused
-from console.protocol import Levels, decode
+from console.protocol import BusChanged, Levels, decode
 from tests.console import examples
 from tests.console.fake_bridge import GUARD_S, FakeBridge
-from tests.console.scripted import SIZE, Clock, ScriptedConnection, call, connected, console, on_screen, press, settled
+from tests.console.scripted import SIZE, Clock, ScriptedConnection, call, connected, console, lost, on_screen, press, settled
 
 GARBAGE: tuple[str | bytes, ...] = (
     "",
@@ -207,3 +207,23 @@ async def test_the_console_paints_on_its_own_clock() -> None:
         async with asyncio.timeout(GUARD_S):
             while not shows(app, " 2:59 ")():
                 await pilot.pause()
+
+
+async def test_a_bus_that_is_down_is_shown_until_it_is_back() -> None:
+    down, up = BusChanged(False, "No [bold]bus[/]."), BusChanged(True, "It is back.")
+    connection = ScriptedConnection([connected(call(1)), down])
+    app = console(connection)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await settled(pilot)
+        assert "bus down" in on_screen(app)
+        await until(pilot, shows(app, "No [bold]bus[/]."))
+        connection.tell(up)
+        await until(pilot, shows(app, "It is back."))
+        assert "bus down" not in on_screen(app)
+
+
+async def test_a_new_connection_knows_nothing_of_a_bus_that_was_down() -> None:
+    app = console(ScriptedConnection([connected(call(1)), BusChanged(False, "down"), lost(), connected(call(1))]))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        assert "bus down" not in on_screen(app)

@@ -17,7 +17,7 @@ from console.catching_up import Missing
 from console.connection import Connected, Item, Lost, OperatorConnection, Refused
 from console.endpoint import Endpoint
 from console.plain import PlainLines, flat, follow, print_line
-from console.protocol import Event, Levels, Snapshot
+from console.protocol import BusChanged, Event, Levels, Snapshot
 from tests.console import examples
 from tests.console.examples import ESCAPES, FURNACE, GARAGE, HOSTILE, PRANK, TROUBLE
 from tests.console.fake_bridge import GUARD_S, FakeBridge
@@ -107,7 +107,8 @@ def test_the_narration_says_what_becomes_of_the_connection_and_does_not_repeat_i
     connected = Connected(Snapshot(examples.calls(live=True)[:1]))
     items: list[Item] = [
         Lost("nobody listens at a", 0.25), Lost("nobody listens at a", 0.5), connected, Lost("the connection was cut", 0.25), connected,
-        Missing(GARAGE, "the bridge does not have them"), Refused("This token is not known here."),
+        Missing(GARAGE, "the bridge does not have them"), BusChanged(False, "The bus is down."),
+        BusChanged(True, "The bus is up."), Refused("This token is not known here."),
     ]  # fmt: skip
     assert [sentence for item in items for sentence in lines.narration(item)] == [
         "No connection: nobody listens at a; trying again in 0.2 s, and on.",
@@ -116,6 +117,8 @@ def test_the_narration_says_what_becomes_of_the_connection_and_does_not_repeat_i
         "No connection: the connection was cut; trying again in 0.2 s, and on.",
         "Connected again: 1 live call.",
         f"Events of {GARAGE} are missing: the bridge does not have them.",
+        "The bus is down.",
+        "The bus is up.",
         "Error: This token is not known here.",
     ]
 

@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import protocol
-from console.protocol import Audio, Dropped, Event, Levels, Malformed, Partial, PhaseChanged, Result, Snapshot, decode, safe
+from console.protocol import (
+    Audio,
+    BusChanged,
+    Dropped,
+    Event,
+    Levels,
+    Malformed,
+    Partial,
+    PhaseChanged,
+    Result,
+    Snapshot,
+    decode,
+    safe,
+)
 from tests.console import examples
 from tests.console.examples import HOSTILE
 
@@ -126,6 +139,8 @@ def test_live_messages_results_and_audio_are_decoded() -> None:
     assert told(type="result", id="c1", ok=True) == Result("c1", True, "")
     assert told(type="result", id="c1", ok=1, error="no\x1b") == Result("c1", False, "no")
     assert told(type="dropped", reason="slow") == Dropped("slow")
+    assert told(type="bus", up=True, message="It is\x1b up.") == BusChanged(True, "It is up.")
+    assert told(type="bus", up="yes") == BusChanged(False, "")
     payload = b64encode(b"\xff\x00").decode()
     assert told(type="audio", call_sid="CA1", side="caller", at_ms=5, payload=payload) == Audio("CA1", "caller", 5, b"\xff\x00")
 

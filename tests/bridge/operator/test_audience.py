@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.operator.audience import STORE_WITHIN_S, Audience
-from calls.bus.memory import MemoryBus
+from bridge.operator.audience import Audience
+from bridge.operator.catching_up import STORE_WITHIN_S
+from calls.bus.memory import Alone, MemoryBus
 from calls.events import CallEvent
 from calls.record import CallRecord
 from calls.store.base import StoreUnavailable
@@ -65,7 +66,7 @@ class Room:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Audience]:
         with self.bus.subscribe(self.backlog) as events:
-            self.audience = Audience(self.shelf, self.sessions, events, "bridge-1")  # type: ignore[arg-type]
+            self.audience = Audience(self.shelf, self.sessions, events, Alone(), "bridge-1")  # type: ignore[arg-type]
             await self.audience.open()
             yield self.audience
             await self.audience.close()

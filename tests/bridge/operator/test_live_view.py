@@ -257,3 +257,24 @@ def test_where_a_call_stands_names_its_bridge_and_what_it_has_cost(session: Sess
 
     session.cost_usd = 0.0131
     assert [shown["cost_usd"] for shown in look.of_kind("phase")] == [0.013]
+
+
+# --- somebody else looks too -----------------------------------------------------------------------------------------------
+
+
+def test_who_begins_to_look_is_told_what_the_others_know_already(session: Session, look: Look) -> None:
+    session.lines = [line("Hello")]
+    assert look.of_kind("partial")
+    assert look.of_kind("partial") == look.of_kind("phase") == []
+    look.view.begin_again()
+    shown = look.passes()
+    assert [message.get("text") for message in shown if message["kind"] == "partial"] == ["Hello"]
+    assert [message["phase"] for message in shown if message["kind"] == "phase"] == ["conversing"]
+
+
+def test_it_is_known_who_hears_a_call(session: Session, look: Look) -> None:
+    ear, other = reader(), reader()
+    look.view.listen(session, sid(), ear)
+    assert (look.view.hears(sid(), ear), look.view.hears(sid(), other), look.view.hears(sid(2), ear)) == (True, False, False)
+    look.view.forget(ear)
+    assert not look.view.hears(sid(), ear)

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.operator.orders import ENDED_WITHIN_S, Answer, Orders
+from bridge.operator.far_orders import NOT_MINE, Answer
+from bridge.operator.orders import ENDED_WITHIN_S, Orders
+from bridge.operator.tokens import OperatorKey
 from calls.events import AnyEvent, CallEvent, OperatorCommand
 from calls.ids import CallSid
 from calls.operator import Action, Command
@@ -26,7 +28,9 @@ class Office:
         self.rest_works = True
         self.is_away = False
         self.done: list[Any] = []
-        self.orders = Orders(Sessions(*sessions), self, self, self, self, has_rest=has_rest)  # type: ignore[arg-type]
+        self.asked: list[tuple[str, str, str]] = []
+        self.owner_says: Answer | None = None
+        self.orders = Orders(Sessions(*sessions), self, self, self, self, elsewhere=self, has_rest=has_rest)  # type: ignore[arg-type]
 
     async def get_call(self, call_sid: CallSid) -> CallRecord | None:
         if self.is_away:
@@ -49,6 +53,14 @@ class Office:
 
     def publish(self, happened: CallEvent) -> None:
         self.done.append(("published", happened.seq))
+
+    async def ask(self, owner: str, key: OperatorKey, command: Command) -> Answer | None:
+        """The bridge that owns the call."""
+        self.asked.append((owner, key.name, command.action))
+        return self.owner_says
+
+    def why_silent(self, owner: str) -> str:
+        return f"{owner} is silent"
 
     async def asks(self, action: Action, **fields: Any) -> Answer:
         return await self.orders.carry_out(ANA, Command(call_sid=sid(), action=action, **fields))
@@ -91,7 +103,11 @@ async def test_a_session_that_breaks_is_answered_for() -> None:
     [
         (None, 404, "there is no such call"),
         (record(ended_at="2026-01-01T12:00:00.000Z"), 409, "the call has ended"),
-        (record(owner="bridge-7"), 409, "another bridge (bridge-7) owns the call"),
+        (
+            record(owner="bridge-7"),
+            409,
+            "bridge-7 is silent",
+        ),
         (record(), 409, "no bridge owns the call yet"),
         (record(accepted_at="2026-01-01T12:00:00.000Z"), 409, "no bridge owns the call any more"),
     ],
@@ -106,6 +122,44 @@ async def test_a_store_that_is_away_is_told_too() -> None:
     office = Office()
     office.is_away = True
     assert (await office.asks("hangup")).status == 503
+
+
+# --- a call that another bridge owns -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [Answer(), Answer(403, "you are not known here"), Answer(409, "the AI is not on this call")])
+async def test_what_the_owner_answers_is_the_answer(answer: Answer) -> None:
+    office = Office(stored=record(owner="bridge-7"))
+    office.owner_says = answer
+    assert await office.asks("mute") == answer
+    assert await office.asks("force_hangup") == answer
+    assert office.asked == [("bridge-7", "ana", "mute"), ("bridge-7", "ana", "force_hangup")]
+    assert office.done == []
+
+
+async def test_an_owner_that_gave_the_call_up_is_believed_and_overruled_by_force() -> None:
+    office = Office(stored=record(owner="bridge-7"))
+    office.owner_says = NOT_MINE
+    assert await office.asks("mute") == NOT_MINE
+    assert await office.asks("force_hangup") == Answer()
+    assert "completed" in office.done
+    await office.orders.close()
+
+
+async def test_a_call_that_is_served_here_is_asked_of_nobody() -> None:
+    office = Office(Session(), stored=record(owner="bridge-7"))
+    await office.asks("mute")
+    assert office.asked == []
+
+
+async def test_what_another_bridge_passes_on_is_done_if_the_call_is_served_here_and_the_operator_may() -> None:
+    session = Session()
+    orders = Office(session).orders
+    mute = Command(call_sid=sid(), action="mute")
+    assert await orders.carry_out_here(ANA, mute) == Answer()
+    assert (await orders.carry_out_here(VIC, mute)).status == 403
+    assert await orders.carry_out_here(ANA, Command(call_sid=sid(2), action="mute")) == NOT_MINE
+    assert session.commands == [("ana", mute)]
 
 
 # --- force_hangup over the head of a bridge that is gone -----------------------------------------------------------------------
