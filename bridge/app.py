@@ -4,11 +4,13 @@ import structlog
 from quart import Quart, Response
 
 from bridge.call import CallSession
+from bridge.capacity import Capacity
 from bridge.media_stream import MediaStreams
-from bridge.operator.desk import Bus, OperatorDesk
+from bridge.operator.desk import OperatorDesk
 from bridge.operator.routes import operator_blueprint
 from bridge.operator.sockets import OperatorSockets
 from bridge.services import Services
+from calls.bus.shared import SharedBus
 from calls.ids import CallSid
 from calls.store.base import StoreError
 
@@ -21,11 +23,12 @@ class Bridge:
     ``bus``: where the events of calls are told.
     """
 
-    def __init__(self, services: Services, bus: Bus) -> None:
+    def __init__(self, services: Services, bus: SharedBus) -> None:
         self._services = services
-        self.is_draining = False
         self.app = Quart("bridge")
-        self.streams = MediaStreams(self.app.asgi_app, services, capacity=self)
+        settings = services.settings
+        self.capacity = Capacity(lambda: len(self.streams.sessions), max_calls=settings.max_calls, max_lag_ms=settings.max_lag_ms)
+        self.streams = MediaStreams(self.app.asgi_app, services, self.capacity)
         self.operators = OperatorDesk(services, _Sessions(self.streams), bus)
         self.app.asgi_app = OperatorSockets(self.streams, self.operators)  # type: ignore[method-assign]
         self.app.register_blueprint(operator_blueprint(self.operators))
@@ -35,40 +38,28 @@ class Bridge:
         self.app.register_error_handler(404, _not_found)
         self.app.register_error_handler(405, _wrong_method)
 
-    def refusal(self) -> str | None:
-        """Why no new stream is taken: ``draining`` or ``at_capacity``; ``None`` if one is."""
-        if self.is_draining:
-            return "draining"
-        if len(self.streams.sessions) >= self._services.settings.max_calls:
-            return "at_capacity"
-        return None
-
-    def drain(self) -> None:
-        """Takes no new streams; those there are go on."""
-        self.is_draining = True
-
     def leave_calls(self) -> None:
         """Leaves every live stream without a disposition; ``/stream-ended`` decides what becomes of the callers."""
         for session in list(self.streams.sessions):
             session.drain()
 
-    @property
-    def live_calls(self) -> int:
-        """How many streams are being served."""
-        return len(self.streams.sessions)
-
     async def _healthz(self) -> Response:
         return _plain("ok\n", 200)
 
     async def _readyz(self) -> Response:
-        reason = self.refusal()
-        if reason is None:
-            try:
-                await self._services.store.check()
-            except StoreError as error:
-                log.error("readyz.store", why=str(error))
-                reason = "store_unavailable"
-        return _plain("ready\n", 200) if reason is None else _plain(f"{reason}\n", 503)
+        standing = self.capacity.standing
+        refusal = standing.refusal or await self._store_is_away()
+        lines = (refusal or "ready", f"live_calls {standing.live_calls}", f"max_calls {standing.max_calls}")
+        body = "\n".join((*lines, f"lag_ms {standing.lag_ms:.1f}", f"used {standing.used:.2f}", ""))
+        return _plain(body, 200 if refusal is None else 503)
+
+    async def _store_is_away(self) -> str | None:
+        try:
+            await self._services.store.check()
+        except StoreError as error:
+            log.error("readyz.store", why=str(error))
+            return "store_unavailable"
+        return None
 
     async def _metrics(self) -> Response:
         return Response(self._services.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -26,6 +26,9 @@ class Capacity(Protocol):
     def refusal(self) -> str | None:
         """Why no new stream is taken, or ``None``."""
 
+    def changed(self) -> None:
+        """A stream has come or gone."""
+
 
 class MediaStreams:
     """Serves ``/media-stream`` and ``/media-stream/{business_id}``; everything else goes to ``inner``."""
@@ -51,18 +54,23 @@ class MediaStreams:
         await self._serve(AsgiSocket(receive, send), _business_of(path))
 
     def session_of(self, call_sid: CallSid) -> CallSession | None:
-        """The live session of a call, if this process serves it."""
-        return next((session for session in self.sessions if session.call_sid == call_sid), None)
+        """The session that serves a call, if this process does."""
+        of_call = (session for session in self.sessions if session.call_sid == call_sid)
+        return next((session for session in of_call if not session.is_given_up), None)
 
     async def _serve(self, socket: "AsgiSocket", business_id: BusinessId | None) -> None:
-        session = CallSession(self._services, socket, business_id)
+        session = CallSession(self._services, socket, business_id, self.session_of)
         self.sessions.add(session)
-        self._services.metrics.live_calls.set(len(self.sessions))
+        self._changed()
         try:
             await session.run()
         finally:
             self.sessions.discard(session)
-            self._services.metrics.live_calls.set(len(self.sessions))
+            self._changed()
+
+    def _changed(self) -> None:
+        self._services.metrics.live_calls.set(len(self.sessions))
+        self._capacity.changed()
 
     def _relative(self, path: str) -> str:
         """The path below ``STREAM_URL``, whose own path a proxy may have stripped or not."""
