@@ -1,32 +1,29 @@
 """The log: one JSON object a line on stderr, or coloured lines on a terminal.
 
-Secrets, callers' numbers and what was said do not get into it. Numbers are masked wherever they stand, in a library's message
-too. An exception is shown by its kind and where it was raised: its message may quote what it failed on.
+A line says what it is about (:mod:`calls.log_context`), and holds nothing that is nobody's business (:mod:`calls.log_privacy`).
 """
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping, Sequence
-from traceback import format_tb
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import Processor
 
-from calls.address import masked
-from calls.store.base import StoreError
+from calls.log_context import known_facts
+from calls.log_privacy import keep_private, told_of
 
-_SECRET_KEYS = frozenset({"token", "signature", "authorization", "auth_token", "api_key", "secret"})
-_ADDRESS_KEYS = frozenset({"from", "from_", "to", "caller", "called", "address"})
-_NUMBER = re.compile(r"(?:\+|%2[Bb])\d{6,15}(?!\d)|(?<![\w.:-])\d{9,15}(?![\w.:-])")
-"""A telephone number: after a plus, or long enough and on its own, which no time, port, SID or version is."""
-_LONGEST_CHAIN = 10
+LogFormat = Literal["json", "console", "auto"]
+"""``auto``: lines for people on a terminal, JSON everywhere else."""
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+"""By the names settings use."""
 
 
-def set_up_logs(*, level: int = logging.INFO, stream: TextIO = sys.stderr) -> None:
+def set_up_logs(*, level: int = logging.INFO, form: LogFormat = "auto", stream: TextIO = sys.stderr) -> None:
     """Configures structlog for the process, and what libraries log, from warnings on, likewise."""
-    renderer = structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer = _renderer(form, stream)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *PRIVATE, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -35,6 +32,13 @@ def set_up_logs(*, level: int = logging.INFO, stream: TextIO = sys.stderr) -> No
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[library_handler(renderer, stream)], force=True)
     # The Twilio SDK logs whole requests at INFO.
     logging.getLogger("twilio").setLevel(logging.WARNING)
+
+
+def _renderer(form: LogFormat, stream: TextIO) -> Processor:
+    for_people = form == "console" or (form == "auto" and stream.isatty())
+    if for_people:
+        return structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    return structlog.processors.JSONRenderer(ensure_ascii=False)
 
 
 def library_handler(renderer: Processor, stream: TextIO) -> logging.Handler:
@@ -52,15 +56,11 @@ def first_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     return event
 
 
-def keep_private(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: blanks secrets, masks addresses under their own names and numbers in any text."""
-    for key, value in event.items():
-        if key in _SECRET_KEYS:
-            event[key] = "…"
-        elif key in _ADDRESS_KEYS and isinstance(value, str):
-            event[key] = masked(value)
-        elif key not in ("timestamp", "call_sid"):
-            event[key] = _without_numbers(value)
+def say_what_about(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: adds what the line is about, unless the line says so itself."""
+    for name, fact in known_facts().items():
+        if event.get(name) is None:
+            event[name] = fact
     return event
 
 
@@ -72,37 +72,12 @@ def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
     elif isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event["exception"] = "\n".join(_chain(error))
+        event["exception"] = told_of(error)
     return event
 
 
-def _chain(error: BaseException | None) -> list[str]:
-    told: list[str] = []
-    while error is not None and len(told) < _LONGEST_CHAIN:
-        told.append("".join(format_tb(error.__traceback__)) + type(error).__name__ + _harmless_words(error))
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return told
-
-
-def _harmless_words(error: BaseException) -> str:
-    """What an exception says, where that is about files and the system only."""
-    if isinstance(error, StoreError):
-        return f": {error}"
-    return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-
-
-def _without_numbers(value: Any) -> Any:
-    match value:
-        case str():
-            return _NUMBER.sub(lambda found: masked(found[0]), value)
-        case dict():
-            return {key: _without_numbers(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_without_numbers(one) for one in value]
-    return value
-
-
 PRIVATE: tuple[Processor, ...] = (
+    say_what_about,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     name_exception,

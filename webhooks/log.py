@@ -1,18 +1,23 @@
-"""What the webhooks write into the log: facts about a request, never its token, its signature or a whole number."""
+"""What the webhooks write into the log: facts about a request, never its token, its signature or a whole number.
 
-import logging
+One JSON object a line, in the shape of the bridge's lines and with nothing but the standard library, which is all that a Lambda
+function has to load for it. Where the webhooks are mounted beside the bridge, the lines go the bridge's way instead.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from traceback import extract_tb
 from typing import Literal, Protocol
 
-import structlog
-
 from calls.address import masked
+from calls.log_context import known_facts
+from calls.log_privacy import keep_private
 from calls.store.base import StoreError
 
 Level = Literal["info", "warning", "error"]
 
-_LEVELS: dict[Level, int] = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _SHOWN = 80
 
 
@@ -24,8 +29,17 @@ class Log(Protocol):
 
 
 def write(level: Level, event: str, /, **fields: object) -> None:
-    """The log of the process, as structlog is configured."""
-    structlog.get_logger("webhooks").log(_LEVELS[level], event, **fields)
+    """Writes a line to stderr."""
+    sys.stderr.write(line(level, event, datetime.now(UTC), **fields) + "\n")
+    sys.stderr.flush()
+
+
+def line(level: Level, event: str, at: datetime, /, **fields: object) -> str:
+    """A line of the log, without its end. What it is about comes from :mod:`calls.log_context`."""
+    told = {name: fact for name, fact in fields.items() if fact is not None}
+    stamp = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole = keep_private(None, level, {"event": event, **known_facts(), **told, "level": level, "timestamp": stamp})
+    return json.dumps(whole, ensure_ascii=False, default=repr)
 
 
 def shown(address: object) -> str:
