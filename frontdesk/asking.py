@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from calls.cli_business_source import businesses_at_hand, place_of_businesses
 from calls.cli_output import CommandError, printable
 from calls.exit_codes import ExitCode
 
@@ -29,11 +30,12 @@ def ask(question: str, *, yes: bool) -> None:
 
 
 def businesses_in(folder: Path) -> "BusinessDirectory":
-    """The business files of a folder. Raises :class:`CommandError` if one of them cannot be used."""
-    from calls.business_files import BusinessFileError, load_businesses  # noqa: PLC0415  # jsonschema and all, not for `--help`
+    """The businesses of the folder or the store (see :mod:`calls.cli_business_source`). Raises :class:`CommandError` if one of them
+    cannot be used."""
+    from calls.business_files import BusinessFileError  # noqa: PLC0415  # jsonschema and all, not for `--help`
 
     try:
-        return load_businesses(folder)
+        return businesses_at_hand(folder)
     except BusinessFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
 
@@ -43,7 +45,7 @@ def business_named(folder: Path, business_id: str) -> "BusinessProfile":
     profile = businesses_in(folder).get(business_id)
     if profile is None:
         raise CommandError(
-            f"there is no business {business_id!r} in {folder}; `frontdesk businesses list` shows those there are",
+            f"there is no business {business_id!r} in {place_of_businesses(folder)}; `frontdesk businesses list` shows those there are",
             ExitCode.NOT_FOUND,
         )
     return profile

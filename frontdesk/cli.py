@@ -21,7 +21,7 @@ _COMMANDS = {
     "outbox": ("calls.cli_outbox", "outbox_group", "See what still has to be posted to webhooks."),
     "appointments": ("calls.cli_appointments", "appointments_group", "Look at appointments, and change them."),
     "numbers": ("frontdesk.cli_numbers", "numbers_group", "See what Twilio numbers do, point one here, put it back."),
-    "businesses": ("calls.cli", "businesses_group", "Check and show business files."),
+    "businesses": ("calls.cli_businesses", "businesses_group", "Check, apply and show business files."),
 }
 
 

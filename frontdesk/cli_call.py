@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from calls.cli import businesses_option
+from calls.cli_business_source import businesses_option
 from calls.cli_output import CommandError, echo_json, narrate
 from calls.cli_store import json_option
 from calls.exit_codes import ExitCode

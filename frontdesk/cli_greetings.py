@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calls.cli import businesses_option
+from calls.cli_business_source import businesses_option
 from calls.cli_output import CommandError, echo_json, narrate, printable
 from calls.cli_store import from_store, json_option, store_option
 from calls.exit_codes import ExitCode
@@ -83,7 +83,8 @@ def list_command(*, as_json: bool, store_url: str, folder: Path) -> None:
       frontdesk greetings list
       frontdesk greetings list --json | jq '.[] | select(.recorded == null)'
     """
-    rows = from_store(store_url, lambda store: _rows(store, list(businesses_in(folder))))
+    profiles = list(businesses_in(folder))
+    rows = from_store(store_url, lambda store: _rows(store, profiles))
     if as_json:
         echo_json(rows)
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from calls.cli import businesses_option
+from calls.cli_business_source import businesses_option
 from calls.cli_output import CommandError, console, echo_json, narrate, printable
 from calls.cli_store import json_option, store_option
 from calls.exit_codes import ExitCode

@@ -8,7 +8,17 @@ import click
 
 
 @click.command("serve")
-def serve_command() -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    envvar="FRONTDESK_WORKERS",
+    show_envvar=True,
+    help="How many processes answer calls.",
+)
+def serve_command(workers: int) -> None:
     """Answer calls: the media bridge, with the webhooks mounted beside it.
 
     Settings come from the environment; those without a default are OPENAI_API_KEY and, for real calls, TWILIO_AUTH_TOKEN,
@@ -18,6 +28,10 @@ def serve_command() -> None:
     For a simulator on this machine:
       FRONTDESK_VERIFY_TWILIO=off OPENAI_REALTIME_URL=ws://127.0.0.1:9000/v1/realtime OPENAI_API_KEY=x frontdesk serve
     """
+    if workers > 1:
+        from frontdesk.workers import serve_with_workers
+
+        sys.exit(serve_with_workers(workers))
     from frontdesk.serve import serve
 
     sys.exit(serve())

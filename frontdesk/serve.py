@@ -4,68 +4,83 @@ import asyncio
 import gc
 import os
 import signal
-import socket
+from collections.abc import Callable
 
-import click
 import structlog
 
-from calls.business_files import BusinessFileError
 from calls.exit_codes import ExitCode
-from calls.store.base import StoreError
+from frontdesk.chores import ALL_CHORES, Chores
+from frontdesk.entrance import Entrance, Listener
 from frontdesk.logs import set_up_logs
 from frontdesk.runner import run
-from frontdesk.serving import deployed, listen, run_until
-from frontdesk.settings import Settings, SettingsError, read_settings
+from frontdesk.serving import Deployment, deployed, run_until
+from frontdesk.settings import Settings
+from frontdesk.starting import announce, exit_code_of, listening
 
 log = structlog.get_logger()
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Departure:
+    """Whether the process has been told to go, and whether it has been told again. Told a third time, it is gone: ``kill``."""
+
+    def __init__(self, kill: Callable[[], None] = _kill) -> None:
+        self.leave, self.leave_now = asyncio.Event(), asyncio.Event()
+        self._kill = kill
+        self._tellings = 0
+        self.is_orphan = False
+        """Whether whoever looked after the process has gone without a word."""
+
+    def told(self) -> None:
+        """It is told to go."""
+        self._tellings += 1
+        self.leave.set()
+        if self._tellings > 1:
+            self.leave_now.set()
+        if self._tellings > 2:
+            self._kill()
+
+    def orphaned(self) -> None:
+        """Nobody looks after it any more: it goes at once."""
+        self.is_orphan = True
+        self.leave.set()
+        self.leave_now.set()
 
 
 def serve() -> int:
     """Answers calls until told to stop. Returns the exit code."""
     set_up_logs()
-    try:
-        settings = read_settings()
-        listener = listen(settings.host, settings.port)
-        if settings.port == 0:  # any free port; the URLs given to Twilio need the real one
-            settings = read_settings({**os.environ, "PORT": str(listener.getsockname()[1])})
-        return run(_serve(settings, listener))
-    except (SettingsError, BusinessFileError) as error:
-        click.echo(f"frontdesk: {error}", err=True)
-        return ExitCode.USAGE
-    except StoreError as error:
-        click.echo(f"frontdesk: {error}", err=True)
-        return ExitCode.UNAVAILABLE
-    except OSError as error:
-        click.echo(
-            f"frontdesk: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. Set HOST and PORT.",
-            err=True,
-        )
-        return ExitCode.UNAVAILABLE
+    return exit_code_of(_serve_alone)
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
-    leave, leave_now = asyncio.Event(), asyncio.Event()
+async def answer_calls(
+    settings: Settings,
+    entrance: Entrance,
+    departure: Departure,
+    ready: Callable[[Deployment], None],
+    chores: Chores = ALL_CHORES,
+) -> None:
+    """Answers calls until told to go, by a signal or otherwise; ``ready`` is called once it does.
 
-    def on_signal() -> None:
-        if leave.is_set():
-            leave_now.set()
-        leave.set()
-
+    Raises what :func:`frontdesk.serving.deployed` raises.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    async with deployed(settings, listener) as deployment:
+        loop.add_signal_handler(number, departure.told)
+    async with deployed(settings, entrance, chores=chores) as deployment:
         # A full collection stops every call; without all that start-up made, and nothing frees, it takes 15 ms instead of 60.
         gc.collect()
         gc.freeze()
-        log.info(
-            "serve.ready",
-            listening=deployment.url,
-            public_url=settings.public_url,
-            model=settings.bridge.model.default_model,
-            store=settings.store,
-            verify_twilio=settings.bridge.verify_twilio,
-        )
-        await run_until(deployment, leave, leave_now, settings.bridge.drain_s)
+        ready(deployment)
+        await run_until(deployment, departure.leave, departure.leave_now, settings.bridge.drain_s)
+
+
+def _serve_alone() -> int:
+    settings, listener = listening()
+    entrance = Listener(listener)
+    run(answer_calls(settings, entrance, Departure(), lambda _: announce(settings, entrance.url)))
     log.info("serve.stopped")
     return ExitCode.OK

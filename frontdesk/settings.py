@@ -13,12 +13,18 @@ from bridge.dialects import DIALECTS, Dialect
 from bridge.handshake_headers import HeadersUnusable, parse_headers
 from bridge.operator.tokens import OperatorKey, TokensUnusable, parse_tokens
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+from calls.bus import DEFAULT_URL as DEFAULT_BUS
+from calls.bus import BusAddress, parse_bus
+from calls.bus.base import BusUnusable
 from calls.prices import PricesUnusable, PriceTable, load_prices, shipped_prices
 from calls.recordings.place import Place, PlaceUnusable, parse_place
+from calls.store import DEFAULT_URL as DEFAULT_STORE
+from frontdesk.watch_settings import WatchSettings, WatchUnusable, read_watch_settings
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_MODEL_URL = "wss://api.openai.com/v1/realtime"
 DEFAULT_MAX_CALLS = 100
+DEFAULT_MAX_LAG_MS = 100
 DEFAULT_WARM_SOCKETS = 4
 DEFAULT_WARM_MAX_AGE_S = 900
 
@@ -33,9 +39,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     public_url: str
-    businesses: Path
+    businesses: Path | None
+    """The folder of business files; ``None``: they are read from the store, where they have been applied to it."""
     store: str
     bridge: BridgeSettings
+    bus: BusAddress = BusAddress()
+    """Where the processes of the deployment tell each other of live calls."""
+    watch: WatchSettings = WatchSettings()
+    """What the process tells about itself, and where to."""
     recordings: Place | None = None
     """Where calls are recorded to; ``None``: they are not."""
     prices: PriceTable = msgspec.field(default_factory=shipped_prices)
@@ -61,8 +72,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         host=host,
         port=port,
         public_url=public_url,
-        businesses=Path(environ.get("FRONTDESK_BUSINESSES") or "businesses"),
-        store=environ.get("FRONTDESK_STORE") or "sqlite:frontdesk.db",
+        businesses=_businesses(environ),
+        store=environ.get("FRONTDESK_STORE") or DEFAULT_STORE,
         bridge=BridgeSettings(
             owner=f"bridge-{secrets.token_hex(6)}",
             model=model_endpoint(environ),
@@ -76,10 +87,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             verify_twilio=verify,
             max_calls=_number(environ, "FRONTDESK_MAX_CALLS", DEFAULT_MAX_CALLS, least=1, most=100_000),
             drain_s=_number(environ, "FRONTDESK_DRAIN_S", 110, least=0, most=86_400),
+            max_lag_ms=_number(environ, "FRONTDESK_MAX_LAG_MS", DEFAULT_MAX_LAG_MS, least=10, most=10_000),
+            ecs_agent_uri=_ecs_agent_uri(environ),
             warm_sockets=_number(environ, "FRONTDESK_WARM_SOCKETS", DEFAULT_WARM_SOCKETS, least=0, most=1000),
             warm_max_age_s=_number(environ, "FRONTDESK_WARM_MAX_AGE_S", DEFAULT_WARM_MAX_AGE_S, least=10, most=3000),
             operators=_operators(environ),
         ),
+        bus=_bus(environ),
+        watch=_watch(environ),
         recordings=_recordings(environ),
         prices=_prices(environ),
     )
@@ -174,11 +189,41 @@ def _headers(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         raise SettingsError(f"OPENAI_REALTIME_HEADERS: {unusable}") from None
 
 
+def _businesses(environ: Mapping[str, str]) -> Path | None:
+    folder = environ.get("FRONTDESK_BUSINESSES")
+    if not folder and (environ.get("FRONTDESK_STORE") or DEFAULT_STORE).startswith("dynamodb:"):
+        return None
+    return Path(folder or "businesses")
+
+
 def _operators(environ: Mapping[str, str]) -> tuple[OperatorKey, ...]:
     try:
         return parse_tokens(environ.get("OPERATOR_TOKENS") or "")
     except TokensUnusable as unusable:
         raise SettingsError(f"OPERATOR_TOKENS: {unusable}") from None
+
+
+def _ecs_agent_uri(environ: Mapping[str, str]) -> str | None:
+    uri = environ.get("ECS_AGENT_URI") or None
+    if uri is not None and (urlsplit(uri).scheme != "http" or not urlsplit(uri).hostname):
+        raise SettingsError(
+            f"ECS_AGENT_URI={uri} is not an http address. Amazon ECS sets it itself; leave it as it is, or unset."
+        )
+    return uri
+
+
+def _bus(environ: Mapping[str, str]) -> BusAddress:
+    try:
+        return parse_bus(environ.get("FRONTDESK_BUS") or DEFAULT_BUS)
+    except BusUnusable as unusable:
+        raise SettingsError(f"FRONTDESK_BUS={unusable}.") from None
+
+
+def _watch(environ: Mapping[str, str]) -> WatchSettings:
+    try:
+        return read_watch_settings(environ)
+    except WatchUnusable as unusable:
+        raise SettingsError(str(unusable)) from None
 
 
 def _recordings(environ: Mapping[str, str]) -> Place | None:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from bridge.operator.tokens import OperatorKey
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+from calls.bus import BusAddress
 from calls.business_files import BusinessDirectory, load_businesses
 from calls.recordings.place import Place
-from frontdesk.serving import Deployment, deployed, listen
+from frontdesk.listening import listen
+from frontdesk.serving import Deployment, deployed
 from frontdesk.settings import DEFAULT_MODEL, Settings
+from frontdesk.watch_settings import WatchSettings
 from simulator import voice
 from simulator.ears import Ears
 from simulator.model.faults import Faults
@@ -28,6 +31,9 @@ from simulator.scenario import Scenario
 
 ACCOUNT_SID = "AC" + "0" * 32
 DEFAULT_TIMING = ModelTiming()
+SILENT = WatchSettings(story=False)
+"""The log tells what goes wrong only."""
+
 NO_FAULTS = Faults()
 CALM = Policies()
 
@@ -93,6 +99,8 @@ async def stage(
     operators: tuple[OperatorKey, ...] = (),
     recordings: Place | None = None,
     warm_sockets: int = 0,
+    bus: BusAddress = BusAddress(),  # noqa: B008
+    watch: WatchSettings = SILENT,
     endpoint: Callable[[str], ModelEndpoint] = simulated_endpoint,
 ) -> AsyncIterator[Stage]:
     """Sets the stage, and clears it when the block is left: nothing of it is left behind. ``endpoint`` is told the simulated model's
@@ -120,6 +128,8 @@ async def stage(
                 operators=operators,
                 warm_sockets=warm_sockets,
             ),
+            bus=bus,
+            watch=watch,
             recordings=recordings,
         )
         try:

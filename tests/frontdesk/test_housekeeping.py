@@ -9,6 +9,7 @@ import msgspec
 from structlog.testing import capture_logs
 
 from calls.business import BusinessProfile
+from calls.business_files import BusinessDirectory
 from calls.ids import BusinessId, CallSid
 from calls.retention import Kept
 from calls.store import appointments_of, retention_of
@@ -73,6 +74,20 @@ async def test_old_calls_are_forgotten_at_start_and_then_every_day(tmp_path: Pat
         await days.pass_one()
         assert await store.list_calls() == []
     assert days.slept_s == [DAY_S, DAY_S]
+    await store.close()
+
+
+async def test_each_day_goes_by_what_the_businesses_want_then(tmp_path: Path) -> None:
+    store, days = SqliteStore(tmp_path / "calls.db"), Days()
+    await store.open()
+    await called(store, 1, START - timedelta(days=30))
+    directory = BusinessDirectory([])
+    async with housekeeping(Kept(retention_of(store), appointments_of(store)), directory, now=lambda: days.now, sleep=days.sleep):
+        await days.evening()
+        assert len(await store.list_calls()) == 1
+        directory.replace([PROFILE])
+        await days.pass_one()
+        assert await store.list_calls() == []
     await store.close()
 
 

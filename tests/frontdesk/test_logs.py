@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
+from calls.log_privacy import keep_private
 from calls.store.base import StoreUnavailable
-from frontdesk.logs import PRIVATE, keep_private, library_handler
+from frontdesk.logs import PRIVATE, library_handler
 
 
 @pytest.mark.parametrize("key", ["token", "signature", "authorization", "auth_token", "api_key", "secret"])

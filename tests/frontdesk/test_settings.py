@@ -17,6 +17,21 @@ def test_the_least_that_is_needed_gives_the_documented_defaults() -> None:
     assert settings.bridge.twilio.api_url == "https://api.twilio.com"
     assert settings.bridge.verify_twilio
     assert settings.bridge.drain_s == 110
+    assert settings.bus.url == "memory:"
+
+
+@pytest.mark.parametrize(
+    ("store", "folder", "expected"),
+    [
+        ("dynamodb:calls", "", "None"),
+        ("dynamodb:calls", "shops", "shops"),
+        ("sqlite:calls.db", "", "businesses"),
+        ("sqlite:calls.db", "shops", "shops"),
+    ],
+)
+def test_businesses_are_read_from_a_dynamodb_store_unless_a_folder_is_named(store: str, folder: str, expected: str) -> None:
+    settings = read_settings({**LEAST, "FRONTDESK_STORE": store, "FRONTDESK_BUSINESSES": folder})
+    assert str(settings.businesses) == expected
 
 
 def test_every_process_has_a_name_and_a_token_secret_of_its_own() -> None:
@@ -60,6 +75,9 @@ def test_the_stream_origin_follows_public_url_unless_it_is_named(public: str, st
         ({"FRONTDESK_VERIFY_TWILIO": "maybe"}, "neither on nor off"),
         ({"FRONTDESK_VERIFY_TWILIO": "off", "HOST": "0.0.0.0", "PUBLIC_URL": "https://x.example"}, "for this machine only"),
         ({"FRONTDESK_MAX_CALLS": "0"}, "FRONTDESK_MAX_CALLS=0 is not between"),
+        ({"FRONTDESK_MAX_LAG_MS": "9"}, "FRONTDESK_MAX_LAG_MS=9 is not between 10 and 10000"),
+        ({"ECS_AGENT_URI": "169.254.170.2/api"}, "ECS_AGENT_URI=169.254.170.2/api is not an http address"),
+        ({"FRONTDESK_BUS": "rabbit://u:pw@bus"}, r"FRONTDESK_BUS=rabbit://\*\*\*@bus names no bus; write memory:"),
         ({"FRONTDESK_RECORDINGS": "/var/calls"}, "FRONTDESK_RECORDINGS: '/var/calls' names no place for recordings"),
         ({"OPERATOR_TOKENS": "ana:boss:correct horse"}, "OPERATOR_TOKENS: the role of ana is neither viewer nor operator"),
         ({"OPERATOR_TOKENS": "ana:operator:short"}, "OPERATOR_TOKENS: the token of ana is shorter than 8 characters"),
