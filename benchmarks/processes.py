@@ -13,6 +13,7 @@ ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "benchmark"
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 15.0
+SERVE = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,20 @@ async def bridge(
         NotReady: it did not come up.
     """
     port = free_port()
-    environ = {
+    url = f"http://127.0.0.1:{port}"
+    own = {"OPERATOR_TOKENS": operators, "FRONTDESK_WARM_SOCKETS": str(warm_sockets)}
+    environ = serve_environ(folder, businesses, model_url, twilio_url, port=port, public_url=url) | own
+    async with _running(SERVE, environ, folder / "bridge.log", port) as pid:
+        yield Program(url, pid)
+
+
+def serve_environ(
+    folder: Path, businesses: Path, model_url: str, twilio_url: str, *, port: int, public_url: str
+) -> dict[str, str]:
+    """What a ``frontdesk serve`` is told that has its store in ``folder`` and waits for no call when it is to go."""
+    return {
         "PORT": str(port),
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PUBLIC_URL": public_url,
         "OPENAI_API_KEY": "simulated",
         "OPENAI_REALTIME_URL": model_url,
         "TWILIO_API_URL": twilio_url,
@@ -51,12 +63,8 @@ async def bridge(
         "FRONTDESK_STORE": f"sqlite:{folder / 'bench.db'}",
         "FRONTDESK_MAX_CALLS": "1000",
         "FRONTDESK_DRAIN_S": "0",
-        "OPERATOR_TOKENS": operators,
-        "FRONTDESK_WARM_SOCKETS": str(warm_sockets),
+        "FRONTDESK_WARM_SOCKETS": "0",
     }
-    command = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
-    async with _running(command, environ, folder / "bridge.log", port) as pid:
-        yield Program(f"http://127.0.0.1:{port}", pid)
 
 
 @asynccontextmanager
@@ -70,19 +78,25 @@ async def floor(folder: Path, model_url: str, *, early: bool) -> AsyncIterator[P
 
 @asynccontextmanager
 async def _running(command: Sequence[str], environ: dict[str, str], log: Path, port: int) -> AsyncIterator[int]:
+    process = await start(command, environ, log)
+    try:
+        await until_answering(process, port, log)
+        yield process.pid
+    finally:
+        await stop(process)
+
+
+async def start(command: Sequence[str], environ: dict[str, str], log: Path) -> asyncio.subprocess.Process:
+    """Runs a command with these settings and no others; what it says goes to ``log``."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     with log.open("ab") as log_file:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *command, env=kept | environ, cwd=Path(__file__).parent.parent, stdout=log_file, stderr=log_file
         )
-        try:
-            await _until_answering(process, port, log)
-            yield process.pid
-        finally:
-            await _stop(process)
 
 
-async def _until_answering(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+async def until_answering(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    """Returns once it speaks HTTP. Raises :class:`NotReady`."""
     loop = asyncio.get_running_loop()
     give_up_s = loop.time() + READY_WITHIN_S
     while process.returncode is None and loop.time() < give_up_s:
@@ -112,7 +126,8 @@ def _end_of(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-800:]
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Asks it to go, and insists after a while."""
     if process.returncode is not None:
         return
     process.terminate()

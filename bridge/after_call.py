@@ -24,6 +24,7 @@ from bridge.settings import ModelEndpoint
 from calls.business import BusinessProfile, Summary
 from calls.events import CallEvent, CallSummary
 from calls.ids import BusinessId, CallSid
+from calls.log_context import About
 from calls.store.base import CallStore, StoreError
 
 WITHIN_S = 20.0
@@ -62,7 +63,8 @@ class AfterCall:
     def stream_over(self, call_sid: CallSid, profile: BusinessProfile) -> None:
         """A stream of the call is over and its record complete up to there. Returns at once."""
         if profile.summary is not None:
-            task = asyncio.create_task(self._note(call_sid, profile, profile.summary), name="after-call")
+            with About(call_sid=call_sid, business_id=profile.id):
+                task = asyncio.create_task(self._note(call_sid, profile, profile.summary), name="after-call")
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 

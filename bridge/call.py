@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -21,7 +22,8 @@ from bridge.conversation import outputs as wanted
 from bridge.conversation.closing import STORE_WITHIN_MS
 from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
-from bridge.conversation.resumption import Resumed, heard_in
+from bridge.conversation.resumption import Resumed
+from bridge.conversation.so_far import resumed_from
 from bridge.endings import Report
 from bridge.model_sessions import ModelSessions
 from bridge.model_socket import ModelSocket
@@ -33,10 +35,11 @@ from bridge.tool_runner import ToolFailed
 from calls.business import BusinessProfile
 from calls.events import CallEvent
 from calls.ids import BusinessId, CallSid
+from calls.log_context import About
 from calls.operator import Command, Glimpse
 from calls.record import CallRecord, Disposition
 from calls.store.base import StoreError
-from calls.stream_token import TokenRefused, verify
+from calls.stream_token import StreamToken, TokenRefused, verify
 
 QUEUED_MESSAGES = 8192
 """Messages waiting for Twilio's socket. An answer of a minute is 600; more means that nobody reads."""
@@ -73,13 +76,25 @@ class CallObserver(Protocol):
 
 
 class CallSession:
-    """Serves one media stream. ``business_id`` is the one in the stream's URL, if it names one."""
+    """Serves one media stream. ``business_id`` is the one in the stream's URL, if it names one; ``session_of`` finds the session that
+    serves an earlier stream of the same call in this process and has not noticed that it is over."""
 
-    def __init__(self, services: Services, socket: MediaSocket, business_id: BusinessId | None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        socket: MediaSocket,
+        business_id: BusinessId | None,
+        session_of: "Callable[[CallSid], CallSession | None]" = lambda _: None,
+    ) -> None:
         self._services = services
+        self._session_of = session_of
+        self._attempt = 0
+        self._given_up = asyncio.Event()
+        self._is_drained = False
         self._socket = socket
         self._business_id = business_id
         self._core = Conversation(SoxrResampler)
+        self._about = About(owner=services.settings.owner, business_id=business_id)
         self._call_sid: CallSid | None = None
         self._profile: BusinessProfile | None = None
         self._caller: CallRecord | None = None
@@ -108,7 +123,7 @@ class CallSession:
             wanted.RunTool: lambda output: self._job(self._run_tool(output), self._tools),
             wanted.StoreDisposition: lambda output: self._job(self._store_disposition(output.disposition)),
             wanted.CompleteCall: lambda _: self._job(self._complete_call()),
-            wanted.CloseStream: lambda output: self._send_twilio(output.code),
+            wanted.CloseStream: lambda output: self._job(self._close_stream(output.code)),
             wanted.OpenModel: lambda output: self._open_model(output.session),
             wanted.UseModel: lambda output: self._model.use(output.session),
             wanted.CloseModel: lambda _: self._model.close(),
@@ -133,6 +148,10 @@ class CallSession:
 
     async def run(self) -> None:
         """Serves the stream to its end, then stores what is left and gives the call up."""
+        with self._about:
+            await self._run()
+
+    async def _run(self) -> None:
         if self._business_id is not None:
             self._model_of = self._business_id
             self._open_model(0)
@@ -143,6 +162,7 @@ class CallSession:
             await self._over.wait()
         finally:
             over_at = datetime.now(UTC)
+            self._tell_that_it_is_over(over_at)
             if self._recording is not None:
                 self._recording.end()
             self._disarm()
@@ -150,7 +170,8 @@ class CallSession:
             if self._call_sid is not None:
                 release = self._release or wanted.Release(None, {})
                 await self._services.endings.release(self._call_sid, release, over_at, self._last_report)
-                if self._profile is not None:
+                self._given_up.set()
+                if self._profile is not None and not self._is_drained:
                     self._services.after_call.stream_over(self._call_sid, self._profile)
             await self._finish_model()
 
@@ -160,12 +181,24 @@ class CallSession:
         if self._is_given_up:
             return False
         self._report = Report(status, duration_ms)
-        self.step(given.CallOver(status))
+        self._step_for_others(given.CallOver(status))
         return True
 
     def drain(self) -> None:
-        """The process must go."""
-        self.step(given.Draining())
+        """The process must go, or another session carries the call on."""
+        self._is_drained = True
+        self._step_for_others(given.Draining())
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the call is not this session's any more."""
+        return self._is_given_up
+
+    async def give_way(self, attempt: int) -> None:
+        """Leaves the call to the stream of a later ``attempt``; returns once the record is complete as far as this one goes."""
+        if self._attempt < attempt and not self._given_up.is_set():
+            self.drain()
+            await self._given_up.wait()
 
     # --- operators ---------------------------------------------------------------------------------------------------------
 
@@ -203,18 +236,18 @@ class CallSession:
     def command(self, operator: str, command: Command) -> str | None:
         """An operator steps in. ``None``: accepted and on the record; otherwise one sentence why not."""
         self._answered = "the call is over"
-        self.step(given.OperatorActs(operator, command))
+        self._step_for_others(given.OperatorActs(operator, command))
         return self._answered
 
     def watch(self, observer: CallObserver) -> None:
         """One more watches from now on."""
         self._observers = (*self._observers, observer)
-        self.step(given.Watched(on=True))
+        self._step_for_others(given.Watched(on=True))
 
     def unwatch(self, observer: CallObserver) -> None:
         """Who watched does so no more; nothing for who did not."""
         self._observers = tuple(one for one in self._observers if one is not observer)
-        self.step(given.Watched(on=bool(self._observers)))
+        self._step_for_others(given.Watched(on=bool(self._observers)))
 
     def glimpse(self) -> list[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""
@@ -230,6 +263,11 @@ class CallSession:
             except Exception:
                 log.exception("call.observer_failed", call_sid=self._call_sid)
                 self._observers = tuple(one for one in self._observers if one is not observer)
+
+    def _step_for_others(self, happened: given.AnyInput) -> None:
+        """A step that begins outside the call's own tasks; whatever comes of it, the log is to tell it of this call."""
+        with self._about:
+            self.step(happened)
 
     def step(self, happened: given.AnyInput) -> None:
         """One step of the core, its outputs carried out."""
@@ -307,6 +345,7 @@ class CallSession:
 
     async def _check_token(self, check: wanted.CheckToken) -> None:
         settings = self._services.settings
+        self._about.note(call_sid=check.call_sid)
         try:
             token = verify(
                 check.token,
@@ -318,16 +357,22 @@ class CallSession:
             profile = self._services.businesses.get(token.business_id)
             if profile is None:
                 raise TokenRefused("unknown_business")
+            earlier = self._session_of(check.call_sid)
+            if earlier is not None:
+                await _bounded(earlier.give_way(token.attempt))
             record = await _bounded(self._services.store.claim_stream(token, settings.owner, datetime.now(UTC)))
-            resumed = await self._resumed(record) if token.attempt > 1 else None
+            resumed = await self._resumed(record, token, profile) if token.attempt > 1 else None
         except TokenRefused as refused:
             self.step(given.StreamRefused(refused.reason))
         except (StoreError, TimeoutError) as error:
             log.error("store.claim_failed", why=str(error) or "timeout")
             self.step(given.StreamRefused("store_unavailable"))
         else:
-            self._call_sid = check.call_sid
+            self._call_sid, self._attempt = check.call_sid, token.attempt
             self._profile, self._caller = profile, record
+            self._about.note(business_id=profile.id)
+            if self._services.watch is not None:
+                self._services.watch.stream_began(check.call_sid, settings.owner, datetime.now(UTC))
             self._services.metrics.calls.inc()
             if self._services.recorder is not None and not self._over.is_set():
                 self._recording = self._services.recorder.begin(self, profile, record)
@@ -339,11 +384,12 @@ class CallSession:
             chance = random.random()  # noqa: S311 - it spreads, and hides nothing
             self.step(given.StreamAccepted(record, profile, lines_of(profile.language), resumed, rate, greeting, chance))
 
-    async def _resumed(self, record: CallRecord) -> Resumed:
+    async def _resumed(self, record: CallRecord, token: StreamToken, profile: BusinessProfile) -> Resumed:
         """What this stream has to know of those before it."""
         events = await _bounded(self._services.store.events(record.call_sid))
-        quiet = datetime.now(UTC) - events[-1].at if events else timedelta()
-        return Resumed(record.resumed or "lost", heard_in(events), max(quiet / timedelta(milliseconds=1), 0))
+        asked_at = datetime.fromtimestamp(token.issued_at_s, UTC)
+        since = max(asked_at, events[-1].at) if events else asked_at
+        return resumed_from(events, record.resumed or "lost", since, datetime.now(UTC), profile.language)
 
     async def _run_tool(self, wanted_tool: wanted.RunTool) -> None:
         if self._profile is None or self._caller is None:
@@ -368,12 +414,20 @@ class CallSession:
         try:
             # What was said before belongs on the record before anybody else may append to it.
             await _bounded(self._services.journal.flush(self._own_call))
-            await _bounded(self._services.store.set_disposition(self._own_call, disposition))
+            owner = self._services.settings.owner
+            await _bounded(self._services.store.set_disposition(self._own_call, disposition, owner))
         except (StoreError, TimeoutError) as error:
             log.error("store.disposition_failed", call_sid=self._call_sid, why=str(error) or "timeout")
             self.step(given.DispositionStored(ok=False))
         else:
             self.step(given.DispositionStored(ok=True))
+
+    async def _close_stream(self, code: int) -> None:
+        """Twilio asks what comes next as soon as the stream is closed, and somebody else may then write: what is ours comes first."""
+        if self._call_sid is not None:
+            with suppress(TimeoutError):
+                await _bounded(self._services.journal.flush(self._call_sid))
+        self._send_twilio(code)
 
     async def _complete_call(self) -> None:
         self.step(given.CallCompleted(await self._services.call_control.complete(self._own_call)))
@@ -384,6 +438,10 @@ class CallSession:
         at = self._wall_zero + timedelta(milliseconds=output.at_ms)
         self._services.metrics.count(output.body)
         self._services.journal.record(CallEvent(self._own_call, output.seq, at, output.body))
+
+    def _tell_that_it_is_over(self, at: datetime) -> None:
+        if self._call_sid is not None and self._services.watch is not None:
+            self._services.watch.stream_over(self._call_sid, at)
 
     def _keep_release(self, release: wanted.Release) -> None:
         self._release = release

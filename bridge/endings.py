@@ -1,24 +1,29 @@
 """How a call gets its last event once its stream is over.
 
 ``stop`` ends a stream, not a call. What ends a call is Twilio's report of a terminal status, our own ``completed``, or ten
-seconds after the stream in which Twilio asked nothing: then the caller has hung up and no status callback is configured.
+seconds after the stream in which Twilio asked nothing: then the caller has hung up and no status callback is configured. A call that
+is carried on meanwhile, here or elsewhere, is not ended by whoever had it before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import structlog
 
 from bridge.conversation.outputs import Release
-from calls.events import CallEvent
+from calls.events import CallEvent, timestamp
 from calls.ids import CallSid
 from calls.journal import Journal
+from calls.log_context import About
 from calls.record import CallRecord
 from calls.store.base import CallStore, StoreError
 
 QUIET_S = 10.0
+LOOK_AGAIN_S = 0.5
+"""How often it is looked whether another bridge has let go of a call that is over."""
 LONGEST_CALL = timedelta(hours=24)
 """Twilio's cap on a call, where the account has raised it from four hours."""
 _RETRIES = 5
@@ -53,8 +58,9 @@ class Endings:
             last_report: what Twilio reported of the call's end while the bridge still owned it; asked once, when that is over.
         """
         await self._journal.flush(call_sid)
+        released_at = datetime.now(UTC)
         await self._persist(
-            lambda: self._store.release_stream(call_sid, self._owner, release.usage, datetime.now(UTC), release.cost_usd)
+            lambda: self._store.release_stream(call_sid, self._owner, release.usage, released_at, release.cost_usd)
         )
         report = last_report()
         if release.end_reason is not None:
@@ -62,17 +68,22 @@ class Endings:
         elif report is not None:
             await self.call_over(call_sid, report.status, report.duration_ms)
         else:
-            self._wait(call_sid, over_at)
+            self._wait(call_sid, over_at, timestamp(released_at))
 
     async def call_over(self, call_sid: CallSid, status: str, duration_ms: int | None) -> None:
-        """Twilio reports the end of a call that is owned, but not served by this process: its owner is gone."""
+        """Twilio reports the end of a call that is owned, but not served by this process: its owner is gone, or is another one that has
+        still to write what was said last."""
         try:
             record = await self._store.get_call(call_sid)
         except StoreError as error:
             log.error("call.not_ended", call_sid=call_sid, why=str(error))
             return
-        if record is not None:
+        if record is None:
+            return
+        if record.owner in (None, self._owner):
             await self._end(call_sid, _reason(status, record), duration_ms)
+        else:
+            self._replace(call_sid, self._end_once_let_go(call_sid, status, duration_ms))
 
     async def sweep(self) -> None:
         """Ends the calls that an earlier process left behind: those whose stream was over when it went, unless Twilio now asks what
@@ -87,7 +98,7 @@ class Endings:
             if now - datetime.fromisoformat(record.started_at) > LONGEST_CALL:
                 await self._end(record.call_sid, "lost")
             elif record.owner is None and record.released_at is not None and record.action_requested_at is None:
-                self._wait(record.call_sid, datetime.fromisoformat(record.released_at))
+                self._wait(record.call_sid, datetime.fromisoformat(record.released_at), record.released_at)
 
     async def close(self) -> None:
         """Stops waiting; calls that were waited for are ended by Twilio's report, or by whoever looks at the store next."""
@@ -96,17 +107,37 @@ class Endings:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    def _wait(self, call_sid: CallSid, over_at: datetime) -> None:
+    def _wait(self, call_sid: CallSid, over_at: datetime, released_at: str) -> None:
+        self._replace(call_sid, self._end_if_quiet(call_sid, over_at, released_at))
+
+    def _replace(self, call_sid: CallSid, waiting: Coroutine[Any, Any, None]) -> None:
         before = self._waiting.pop(call_sid, None)
         if before is not None:  # for an earlier stream of the call
             before.cancel()
-        self._waiting[call_sid] = asyncio.create_task(self._end_if_quiet(call_sid, over_at), name=f"quiet-{call_sid}")
+        self._waiting[call_sid] = asyncio.create_task(waiting, name=f"quiet-{call_sid}")
 
-    async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime) -> None:
+    async def _end_once_let_go(self, call_sid: CallSid, status: str, duration_ms: int | None) -> None:
+        try:
+            for _ in range(round(QUIET_S / LOOK_AGAIN_S)):
+                record = await self._store.get_call(call_sid)
+                if record is None or record.ended:
+                    return
+                if record.owner is None:
+                    break
+                await asyncio.sleep(LOOK_AGAIN_S)
+            if record is not None:
+                await self._end(call_sid, _reason(status, record), duration_ms)
+        except StoreError as error:
+            log.error("call.not_ended", call_sid=call_sid, why=str(error))
+        finally:
+            if self._waiting.get(call_sid) is asyncio.current_task():
+                del self._waiting[call_sid]
+
+    async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime, released_at: str) -> None:
         try:
             await asyncio.sleep(QUIET_S)
             record = await self._store.get_call(call_sid)
-            if record is None or record.ended or record.owner is not None:
+            if record is None or record.ended or record.owner is not None or record.released_at != released_at:
                 return
             asked_at = record.action_requested_at
             if asked_at is None or datetime.fromisoformat(asked_at) < over_at:
@@ -118,6 +149,10 @@ class Endings:
                 del self._waiting[call_sid]
 
     async def _end(self, call_sid: CallSid, reason: str, duration_ms: int | None = None) -> None:
+        with About(call_sid=call_sid):
+            await self._ended(call_sid, reason, duration_ms)
+
+    async def _ended(self, call_sid: CallSid, reason: str, duration_ms: int | None) -> None:
         async def end() -> None:
             event = await self._store.end_call(call_sid, reason, datetime.now(UTC), duration_ms)
             if event is not None:

@@ -151,7 +151,13 @@ class Poster:
 
     async def _put_off(self, posting: Posting, why: str) -> None:
         retry_at = next_try(posting, self._now(), self._jitter())
-        facts = {"key": posting.key, "business_id": posting.business_id, "kind": posting.kind, "attempts": posting.attempts + 1}
+        facts = {
+            "key": posting.key,
+            "call_sid": posting.call_sid,
+            "business_id": posting.business_id,
+            "kind": posting.kind,
+            "attempts": posting.attempts + 1,
+        }
         if retry_at is None:
             log.error("webhook.given_up", why=why, **facts)
         else:

@@ -56,6 +56,10 @@ class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     verify_twilio: bool
     max_calls: int
     drain_s: float
+    max_lag_ms: float = 100
+    """How late the event loop may be for new calls."""
+    ecs_agent_uri: str | None = None
+    """Where Amazon ECS is asked not to stop this task; ``None``: it does not run there."""
     warm_sockets: int = 0
     """How many sockets to the model are kept open for calls to come."""
     warm_max_age_s: float = 900

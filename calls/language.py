@@ -34,6 +34,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Said before a human is dialled because that is what was asked for."""
     nobody_answered: str
     """Said by the AI to a caller who comes back to it because no human took the call."""
+    cut_off: str
+    """Said first on a stream that carries a broken call on, where the AI has something to say next."""
     back_again: str
     """Said by the AI that carries an interrupted call on."""
     call_for_you: str
@@ -61,6 +63,7 @@ ENGLISH = Phrases(
     connecting="Our assistant can't take your call right now. One moment, I'm connecting you.",
     transferring="One moment, I'm connecting you.",
     nobody_answered="I'm sorry, nobody could take your call just now. How else can I help you?",
+    cut_off="I'm sorry, we were cut off for a moment.",
     back_again="I'm sorry, we were cut off for a moment. Please go on.",
     call_for_you="A call for {name} from {caller}.",
     press_one="Press 1 to take the call.",
@@ -87,6 +90,7 @@ PHRASES: dict[str, Phrases] = {
         connecting="העוזר שלנו אינו זמין כרגע. רגע אחד, אני מעביר אתכם.",
         transferring="רגע אחד, אני מעבירה אתכם.",
         nobody_answered="סליחה, אף אחד לא התפנה לשיחה כרגע. איך עוד אפשר לעזור?",
+        cut_off="סליחה, השיחה נקטעה לרגע.",
         back_again="סליחה, השיחה נקטעה לרגע. אנא המשיכו.",
         call_for_you="שיחה אל {name} מאת {caller}.",
         press_one="הקישו 1 כדי לקבל את השיחה.",
@@ -109,6 +113,7 @@ PHRASES: dict[str, Phrases] = {
         connecting="Nuestro asistente no puede atenderle ahora. Un momento, le paso.",
         transferring="Un momento, le paso.",
         nobody_answered="Lo siento, nadie ha podido atenderle ahora. ¿En qué más puedo ayudarle?",
+        cut_off="Perdone, se cortó un momento.",
         back_again="Perdone, se cortó un momento. Continúe, por favor.",
         call_for_you="Una llamada para {name} de {caller}.",
         press_one="Pulse 1 para aceptar la llamada.",
@@ -131,6 +136,7 @@ PHRASES: dict[str, Phrases] = {
         connecting="Notre assistant ne peut pas vous répondre pour le moment. Un instant, je vous mets en relation.",
         transferring="Un instant, je vous mets en relation.",
         nobody_answered="Je suis désolée, personne n'a pu prendre votre appel. Comment puis-je encore vous aider ?",
+        cut_off="Pardon, nous avons été coupés un instant.",
         back_again="Pardon, nous avons été coupés un instant. Continuez, je vous prie.",
         call_for_you="Un appel pour {name} de {caller}.",
         press_one="Appuyez sur 1 pour prendre l'appel.",
@@ -154,6 +160,7 @@ PHRASES: dict[str, Phrases] = {
         connecting="مساعدنا غير متاح الآن. لحظة من فضلكم، سأحولكم.",
         transferring="لحظة من فضلكم، سأحولكم.",
         nobody_answered="عذرا، لم يتمكن أحد من الرد الآن. كيف يمكنني مساعدتكم؟",
+        cut_off="عذرا، انقطع الاتصال للحظة.",
         back_again="عذرا، انقطع الاتصال للحظة. تفضلوا بالمتابعة.",
         call_for_you="مكالمة إلى {name} من {caller}.",
         press_one="اضغط 1 لقبول المكالمة.",
@@ -176,6 +183,7 @@ PHRASES: dict[str, Phrases] = {
         connecting="Наш помощник сейчас не может ответить. Одну минуту, я вас соединяю.",
         transferring="Одну минуту, я вас соединяю.",
         nobody_answered="Извините, сейчас никто не смог ответить. Чем ещё я могу помочь?",
+        cut_off="Извините, связь ненадолго прервалась.",
         back_again="Извините, связь ненадолго прервалась. Продолжайте, пожалуйста.",
         call_for_you="Звонок для {name} от {caller}.",
         press_one="Нажмите 1, чтобы принять звонок.",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.calls import moto_s3
+from tests.calls.dynamodb import Dynamo, served
 
 settings.register_profile("repeatable", derandomize=True, database=None, print_blob=True)
 settings.register_profile("explore", print_blob=True)
@@ -52,3 +53,10 @@ def s3(s3_url: str, tmp_path: Path) -> Iterator[moto_s3.S3]:
     """An empty bucket of it, that this process and those it starts find by their environment."""
     with moto_s3.empty_bucket(s3_url, tmp_path / "tmp") as bucket:
         yield bucket
+
+
+@pytest.fixture(scope="session")
+def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dynamo]:
+    """A DynamoDB on this machine."""
+    with served(tmp_path_factory.mktemp("dynamodb")) as server:
+        yield server

@@ -3,7 +3,7 @@
 Everything in it is synchronous, so that the same handlers run in a Lambda function and in a worker thread beside the bridge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -14,6 +14,19 @@ from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord, Message
 from calls.store.base import NewCall, OpenedCall
 from webhooks.log import Log, write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A webhook request that was answered."""
+
+    path: str
+    status: int
+    began_at: datetime
+    ms: float
+    call_sid: CallSid | None
+    facts: Mapping[str, str]
+    """What became known of it: the business, why a caller was turned away (``refused``), what went wrong (``failed``)."""
 
 
 class Businesses(Protocol):
@@ -51,6 +64,9 @@ class CallLedger(Protocol):
         """Puts a message the caller left on the record, or what became of it since."""
 
 
+NobodyAccepts = Callable[[], bool]
+"""Whether no bridge would take a new stream: all of them are full, or going. ``False`` where that is not known."""
+
 RunningCost = Callable[[BusinessId], float]
 """What the calls of a business that are going on have cost so far, as far as this process knows; US dollars."""
 
@@ -64,6 +80,17 @@ def _utc_now() -> datetime:
 
 def _nobody_to_tell(call_sid: CallSid, status: str, duration_ms: int | None) -> None:
     """The bridge that owns the call is another process; it hears of the end from its own socket."""
+
+
+def log_answered(answered: Answered) -> None:
+    """A line of the log for a request that was answered; of one that was refused the log has already said why."""
+    if answered.status < 400:
+        write("info", "webhook.answered", path=answered.path, status=answered.status, ms=answered.ms)
+
+
+def _somebody_may() -> bool:
+    """Nothing is known of the bridges."""
+    return False
 
 
 def _no_calls_here(_: BusinessId) -> float:
@@ -85,8 +112,11 @@ class Context:
     now: Callable[[], datetime] = _utc_now
     """The time, aware."""
     log: Log = write
+    answered: Callable[[Answered], None] = log_answered
+    """Told of every request that has been answered, while the log still knows what it was about."""
     call_over: CallOver = _nobody_to_tell
     running_cost_usd: RunningCost = _no_calls_here
+    nobody_accepts: NobodyAccepts = _somebody_may
 
     def webhook_url(self, path: str) -> str:
         """The absolute URL of one of our webhooks. Relative ones have no base in a call that was started with inline TwiML."""

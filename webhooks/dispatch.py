@@ -5,16 +5,19 @@ A request is checked before a handler sees it; whatever a handler raises, the ca
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
+from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from twilio.twiml.voice_response import VoiceResponse
 
+from calls.ids import CallSid
+from calls.log_context import About, note
 from calls.signature import SIGNATURE_HEADER, is_signed_request
-from webhooks.context import Context
-from webhooks.event import Event
+from webhooks.context import Answered, Context
+from webhooks.event import Event, call_at_hand
 from webhooks.handlers import fallback
 from webhooks.log import explained, shown
 from webhooks.response import Response, plain
@@ -83,11 +86,26 @@ def dispatch(context: Context, auth: TwilioAuth, request: Request) -> Response:
     handler = handler_at(path)
     if handler is None:
         return plain(404, "There is no webhook at this path.")
+    began_at, began_s = context.now(), perf_counter()
+    with About() as about:
+        response = _checked(context, auth, replace(request, headers=headers), path=path, handler=handler)
+        ms = round((perf_counter() - began_s) * 1000, 1)
+        sid = about.facts.get("call_sid")
+        call_sid = CallSid(sid) if sid is not None else None
+        answered = Answered(path=path, status=response.status, began_at=began_at, ms=ms, call_sid=call_sid, facts=about.facts)
+        context.answered(answered)
+    return response
+
+
+def _checked(context: Context, auth: TwilioAuth, request: Request, *, path: str, handler: Handler) -> Response:
+    """The handler's answer, if the request, its headers in lower case, is one that a handler may see."""
+    headers = request.headers
     parameters = _parameters(request, headers)
     if isinstance(parameters, Response):
         context.log("warning", "webhook refused", path=path, reason=parameters.body.strip())
         return parameters
     event = _event(headers, parameters)
+    note(call_sid=call_at_hand(event))
     if auth.verify and not is_signed_request(
         _signed_url(context, path, request.raw_query), parameters.signed, headers.get(SIGNATURE_HEADER), auth.auth_token
     ):
@@ -119,6 +137,7 @@ def _answer(context: Context, path: str, handler: Handler, event: Event) -> Resp
         return answer if isinstance(answer, Response) else twiml(answer)
     except Exception as error:
         # Twilio answers a 500 with a recording of its own and a hang-up.
+        note(failed=type(error).__name__)
         context.log("error", "webhook failed", path=path, error=explained(error), caller=shown(event.get("From")))
         return twiml(fallback.handler(context, event))
 

@@ -38,6 +38,12 @@ def call_sid(event: Event) -> CallSid | None:
     return CallSid(sid) if _CALL_SID.fullmatch(sid) else None
 
 
+def call_at_hand(event: Event) -> CallSid | None:
+    """The call whose record a request belongs to: its own, or, asked on the leg of a human who is called in, the caller's."""
+    sid = text(event, "for_call")
+    return CallSid(sid) if _CALL_SID.fullmatch(sid) else call_sid(event)
+
+
 def call_status(event: Event) -> str:
     """``CallStatus`` in lower case: ``ringing``, ``in-progress``, ``completed`` …"""
     return text(event, "CallStatus").lower()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from calls.address import Channel, channel_of, is_e164
 from calls.business import BusinessProfile
 from calls.ids import BusinessId, CallSid
+from calls.log_context import note
 from calls.record import CallRecord
 from webhooks.context import Businesses, Context
 from webhooks.event import Event, address, call_sid, text
@@ -56,8 +57,11 @@ def business_of(context: Context, event: Event, record: CallRecord | None = None
     if record is not None:
         known = context.businesses.get(BusinessId(record.business_id))
         if known is not None:
+            note(business_id=known.id)
             return known
-    return find_business(context.businesses, event)
+    found = find_business(context.businesses, event)
+    note(business_id=found.id if found is not None else None)
+    return found
 
 
 def find_business(businesses: Businesses, event: Event) -> BusinessProfile | None:

@@ -44,7 +44,7 @@ def reject() -> VoiceResponse:
 def turned_away(context: Context, profile: BusinessProfile, caller: Caller, refusal: str) -> VoiceResponse:
     """A sentence that says why, where there is one to say, then the business's fallback."""
     response = VoiceResponse()
-    if refusal == "all_lines_busy":
+    if refusal in ("all_lines_busy", "at_capacity"):
         say(response, phrases_of(profile.language).busy, profile.language)
     elif refusal == "closed":
         say(response, profile.closed_text or "", profile.language)

@@ -52,10 +52,11 @@ def hang_up_after(text: str, language: str) -> VoiceResponse:
     return response
 
 
-def stream_to(context: Context, profile: BusinessProfile, token: StreamToken) -> VoiceResponse:
-    """The caller talks to the AI (Twilio, *TwiML Voice: Stream*)."""
+def stream_to(context: Context, profile: BusinessProfile, token: StreamToken, *, tries: int = 0) -> VoiceResponse:
+    """The caller talks to the AI (Twilio, *TwiML Voice: Stream*). ``tries``: how often this stream has been offered before."""
     response = VoiceResponse()
-    connect = response.connect(action=context.webhook_url("/stream-ended"), method="POST")
+    action = context.webhook_url(f"/stream-ended?tries={tries}" if tries else "/stream-ended")
+    connect = response.connect(action=action, method="POST")
     stream = connect.stream(url=context.media_url(profile.business_id), status_callback=context.webhook_url("/stream-status"))
     stream.parameter(name="token", value=mint(token, context.stream_token_secret))
     return response

@@ -21,10 +21,12 @@ class Clocks:
         self.max_call_at_ms = inf
         """When the call's time is up."""
 
-    def start(self, limits: Limits, now_ms: float) -> None:
-        """The call is ours."""
+    def start(self, limits: Limits, now_ms: float, *, has_lasted_ms: float = 0.0, asked: int = 0) -> None:
+        """The call is ours. ``has_lasted_ms``, ``asked``: how long it has been going on already, and how often a caller who is silent
+        has been asked."""
         self._silence_ms = limits.silence_s * 1000
-        self.max_call_at_ms = now_ms + limits.max_call_s * 1000
+        self.max_call_at_ms = now_ms + max(limits.max_call_s * 1000 - has_lasted_ms, 0.0)
+        self._asked = asked
         self._last_media_ms = now_ms
 
     def stop(self) -> None:

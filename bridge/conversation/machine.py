@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-from bridge.conversation import handover, model_messages, resumption
+from bridge.conversation import handover, model_messages
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
 from bridge.conversation.agent_voice import AgentVoice, SpokenLine
 from bridge.conversation.caller_ear import CallerEar
+from bridge.conversation.carrying_on import CarryingOn
 from bridge.conversation.clocks import Clocks
 from bridge.conversation.ending import Ending
 from bridge.conversation.from_model import ModelSide
@@ -32,7 +33,7 @@ from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
-from bridge.conversation.resumption import HeardLine, Resumed
+from bridge.conversation.resumption import HeardLine
 from bridge.conversation.spending import Spending
 from bridge.conversation.stepping_in import SteppingIn
 from bridge.conversation.tools import Tools, declared_tools
@@ -77,7 +78,7 @@ class Conversation:
         self.model_is_gone = False
         """Lost, or not needed any more."""
         self.lines: Mapping[str, SpokenLine] = {}
-        self._resumed: Resumed | None = None
+        self.carrying_on = CarryingOn(self)
         self._lost_too_early: given.ModelClosed | None = None
         self._recorded_greeting: SpokenLine | None = None
         self.session_is_requested = False
@@ -215,14 +216,15 @@ class Conversation:
         if self.greeting.first_audio_ms is None and self.start_received_ms is not None:
             self.greeting.first_audio_ms = self.now_ms
             latency_ms = round(self.now_ms - self.start_received_ms)
-            if self._resumed is None:
+            if self.carrying_on.resumed is None:
                 self.outbox.record(events.GreetingFirstAudio(latency_ms=latency_ms))
             else:
-                self.outbox.record(events.CallResumed(ms=latency_ms + round(self._resumed.since_ms)))
+                self.outbox.record(events.CallResumed(ms=latency_ms + round(self.carrying_on.resumed.since_ms)))
 
     def greeting_cut_short(self) -> None:
         """The greeting's phase ends by something else: what was heard of it goes on the record."""
-        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None and self._resumed is None:
+        is_first = self.carrying_on.resumed is None
+        if self.phase is Phase.GREETING and self.greeting.first_audio_ms is not None and is_first:
             self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
 
     def lose_model(self, reason: str, *, hopeless: bool = False, waited_ms: float = 0.0) -> None:
@@ -253,7 +255,8 @@ class Conversation:
     def heard_lines(self) -> list[HeardLine]:
         """The conversation as it was heard, that of earlier streams included."""
         so_far = self.transcript.heard(lambda item_id: self.voice.playback.played(item_id, self.now_ms))
-        return [*(self._resumed.heard if self._resumed is not None else ()), *so_far]
+        before = self.carrying_on.resumed
+        return [*(before.heard if before is not None else ()), *so_far]
 
     def let_go_of_model(self) -> None:
         """The model is not listened to and not spoken to any more."""
@@ -291,7 +294,6 @@ class Conversation:
         self._deadlines.pop("token", None)
         self.profile = accepted.profile
         self.record = accepted.record
-        self._resumed = accepted.resumed
         self.lines = accepted.lines
         self.outbox.number_from(accepted.record.last_seq)
         self.ear.configure(accepted.profile, self._new_resampler)
@@ -299,7 +301,7 @@ class Conversation:
         self.interruption.configure(accepted.profile.barge_in, self.start_received_ms or self.now_ms)
         self.ending.configure(accepted.profile)
         self.tools.configure(accepted.profile, accepted.record)
-        self.clocks.start(accepted.profile.limits, self.now_ms)
+        self.carrying_on.begin(accepted.resumed, accepted.profile)
         self.spending.configure(accepted.rate, accepted.profile.limits, accepted.record)
         self._play_greeting(accepted)
         self.leg.awaited(accepted.chance)
@@ -426,31 +428,20 @@ class Conversation:
         self.ask_for_greeting(profile)
         self.voice.responses.want(Wish(Purpose.GREETING))
         self.voice.create_next()
-        if self._resumed is None:
+        if self.carrying_on.resumed is None:
             self.outbox.record(events.GreetingRequested(mode="live"))
 
     def ask_for_greeting(self, profile: BusinessProfile) -> None:
         """The item that asks for the greeting, or, on a stream that carries a call on, for what takes its place."""
         self.transcript.hide(model_messages.GREETING_ITEM_ID)
-        if self._resumed is None:
+        if self.carrying_on.resumed is None:
             self.outbox.model(model_messages.greeting_request(greeting_for(profile, self.record)))
         else:
-            self._tell_what_was_heard(profile, self._resumed)
+            self.carrying_on.tell(self.carrying_on.resumed, profile)
 
     def greeting_text(self) -> str | None:
         """What the model was asked to greet the caller with."""
-        if self.profile is None:
-            return None
-        if self._resumed is not None:
-            return resumption.sentence(self._resumed.why, self.profile.language)
-        return greeting_for(self.profile, self.record)
-
-    def _tell_what_was_heard(self, profile: BusinessProfile, resumed: Resumed) -> None:
-        """In place of the greeting: the conversation so far, and a sentence to go on with."""
-        for item in resumption.items_of(resumed.heard):
-            self.transcript.hide(item["item"]["id"])
-            self.outbox.model(item)
-        self.outbox.model(model_messages.instruction(model_messages.verbatim(resumption.sentence(resumed.why, profile.language))))
+        return self.carrying_on.first_words(self.profile) if self.profile is not None else None
 
     def _greeting_gives_up_ms(self) -> float:
         if self.phase is not Phase.GREETING:
@@ -464,7 +455,7 @@ class Conversation:
         is_over = self.greeting.is_over(audible=self.voice.is_audible())
         if not is_over and self.now_ms < self._greeting_gives_up_ms():
             return
-        if self._resumed is None:
+        if self.carrying_on.resumed is None:
             self.outbox.record(events.GreetingFinished(heard_ms=self.voice.heard_ms_of(self.greeting.items)))
         self.move(Trigger.GREETING_FINISHED)
         for item_id in self.greeting.turns:
@@ -472,6 +463,7 @@ class Conversation:
         is_answered = self.ending.closing is None and self.greeting.has_substantial_turn
         if is_answered and not self.ear.turns.caller_is_speaking:
             self.voice.responses.want(Wish(Purpose.REPLY))
+        self.carrying_on.after_first_words()
 
     def _end_over_budget(self) -> None:
         talking = self.phase in (Phase.CONVERSING, Phase.CLOSING)

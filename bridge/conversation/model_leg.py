@@ -197,6 +197,10 @@ class ModelLeg:
         self.outage = None
         self._renews_at_ms = self._hears_again_until_ms = inf
 
+    def remember(self, *told: str) -> None:
+        """What every session of this stream has to know."""
+        self._told += told
+
     def whispered(self, text: str) -> None:
         """An instruction that holds for the rest of the call, whatever session it is on."""
         self._told.append(text)
@@ -326,7 +330,7 @@ class ModelLeg:
             whole = self._conversation.greeting_text()
         if whole is not None and (rest := rest_of(whole, heard)):
             return model_messages.verbatim(rest)
-        return _GO_ON.format(heard=heard) if heard else _SAY_IT
+        return GO_ON.format(heard=heard) if heard else _SAY_IT
 
     def take_up(self) -> None:
         """The new session is told everything and asked to go on where somebody waits; then it hears the caller."""
@@ -337,11 +341,12 @@ class ModelLeg:
         conversation.outbox.has_model = True
         conversation.begin_session(profile)
         if conversation.voice.responses.wants(Purpose.GREETING):
+            if conversation.carrying_on.resumed is None:
+                self.tell_what_holds()
             conversation.ask_for_greeting(profile)
         else:
             self._tell_what_was_heard()
-        for text in [*self._told, *conversation.tools.to_be_told()]:
-            conversation.outbox.model(model_messages.instruction(text))
+            self.tell_what_holds()
         hears_again = conversation.ear.hears_again and conversation.phase is Phase.CONVERSING
         if self._broke_off is not None and not hears_again:
             conversation.voice.responses.want_first(self._broke_off)
@@ -350,6 +355,11 @@ class ModelLeg:
             self._hears_again_until_ms = conversation.now_ms + REPEATED_TURN_MS
         conversation.create_response()
         conversation.ear.open()
+
+    def tell_what_holds(self) -> None:
+        """What a session cannot know from what was said: what operators have told the AI, and what tools have done."""
+        for text in [*self._told, *self._conversation.tools.to_be_told()]:
+            self._conversation.outbox.model(model_messages.instruction(text))
 
     def _tell_what_was_heard(self) -> None:
         conversation = self._conversation
@@ -387,7 +397,7 @@ def rest_of(whole: str, heard: str) -> str:
     return " ".join(words[len(so_far) :]) if words[: len(so_far)] == so_far else ""
 
 
-_GO_ON = (
+GO_ON = (
     "The line was interrupted for a moment. The caller heard you up to these words: “{heard}”. Go on from exactly there, in a natural "
     "way, without repeating what was heard and without mentioning the interruption."
 )

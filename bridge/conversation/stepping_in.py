@@ -49,6 +49,11 @@ class SteppingIn:
             self._carry_out(given.command)
         self._conversation.outbox.add(Answer(error))
 
+    def still_muted(self, for_ms: float) -> None:
+        """The AI was told to be silent on an earlier stream; ``for_ms``: since when no operator has said anything."""
+        self._mute()
+        self.unmutes_at_ms = self._conversation.now_ms + max(SILENT_MS - for_ms, 0.0)
+
     def speak_again_when_forgotten(self) -> None:
         """Ends a silence that no operator has ended."""
         if self._conversation.now_ms >= self.unmutes_at_ms:
@@ -121,7 +126,7 @@ class SteppingIn:
             case "say":
                 self._say((command.text or "").strip())
             case "whisper":
-                self._conversation.leg.whispered(_WHISPER.format(text=(command.text or "").strip()))
+                self._conversation.leg.whispered(WHISPER.format(text=(command.text or "").strip()))
             case "mute":
                 self._mute()
             case "unmute":
@@ -165,7 +170,7 @@ class SteppingIn:
         self._conversation.voice.responses.withheld = frozenset()
 
 
-_WHISPER = (
+WHISPER = (
     "A colleague from the business, whom the caller cannot hear, tells you: “{text}”. Take it into account from now on. "
     "Do not read it out, and do not mention the colleague."
 )

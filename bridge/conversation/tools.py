@@ -16,6 +16,7 @@ import msgspec
 from bridge.conversation import booking_tools, handover, model_messages
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.outputs import RunTool
+from bridge.conversation.resumption import DoneBefore
 from calls import events
 from calls.business import BusinessProfile, HttpTool
 from calls.language import phrases_of
@@ -109,6 +110,7 @@ class Tools:
         self._http: dict[str, HttpTool] = {}
         self._seen_mcp: set[str] = set()
         self._done: dict[str, events.AnyEvent] = {}  # the last of each kind that a tool has done
+        self._lead: dict[str, str] | None = None  # captured on an earlier stream
 
     def configure(self, profile: BusinessProfile, record: CallRecord) -> None:
         """The business is known, and who calls."""
@@ -179,6 +181,22 @@ class Tools:
 
     # --- from one session to the next --------------------------------------------------------------------------------------
 
+    def remember(self, done: Sequence[DoneBefore], lead: dict[str, str] | None) -> None:
+        """What was called on earlier streams of the call, by bridges that are gone, and the lead that was captured there."""
+        self._lead = lead
+        for number, before in enumerate(done, 1):
+            if before.ok and not before.is_spoken_about:
+                self._calls[f"{_EARLIER}{number}"] = Call(
+                    f"{_EARLIER}{number}",
+                    before.name,
+                    "",
+                    self._outbox.now_ms,
+                    arguments=_arguments(before.arguments),
+                    is_answered=True,
+                    is_elsewhere=True,
+                    output='{"ok": true}',
+                )
+
     def session_over(self) -> None:
         """The session that made the calls is gone; what they come to is for the next one to know."""
         for call in self._calls.values():
@@ -246,7 +264,8 @@ class Tools:
         if lead.fields is None:
             self._answer(call, {"error": lead.problem}, ok=False)
             return None
-        self._outbox.record(events.LeadCaptured(fields=lead.fields))
+        if lead.fields != self._lead:
+            self._outbox.record(events.LeadCaptured(fields=lead.fields))
         self._answer(call, {"ok": True}, ok=True)
         return "lead_captured" if profile.closing.hang_up_after_lead else None
 
@@ -273,6 +292,7 @@ class Tools:
         self._outbox.record(events.ToolFinished(name=call.name[:100], ms=round(self._outbox.now_ms - call.began_ms), ok=ok))
 
 
+_EARLIER = "earlier_"
 _HAS_ANSWERED = (
     "Before the line was interrupted you called the tool {name} with {arguments}. It has been done, and has answered: {output}. Go on "
     "with that, and do not call it again for the same."

@@ -16,7 +16,7 @@ from calls.ids import BusinessId, CallSid
 from calls.record import CallRecord, Disposition, Message
 from calls.store.base import NewCall, OpenedCall, StoreUnavailable
 from calls.stream_token import LIFETIME_S, StreamToken
-from webhooks.context import Context
+from webhooks.context import Answered, Context
 from webhooks.log import Level
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -69,6 +69,7 @@ class MemoryLedger:
     live: int = 0
     """Calls of the business that hold a line besides those here."""
     cost_usd: float = 0.0
+    resumes_left: int = 3
 
     def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         record, event = self.records.get(call.call_sid), None
@@ -108,13 +109,15 @@ class MemoryLedger:
 
     def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
         record = self.records.get(call_sid)
-        if record is None or record.ended:
+        if record is None or record.ended or not self.resumes_left:
             return None
+        self.resumes_left -= 1
         attempt = self.tokens[call_sid].attempt + 1
         self.tokens[call_sid] = StreamToken(
             call_sid=call_sid, business_id=record.business_id, issued_at_s=int(at.timestamp()), attempt=attempt
         )
-        return OpenedCall(record=self.change(call_sid, disposition=None, resumed=why), token=self.tokens[call_sid], event=None)
+        record = self.change(call_sid, disposition=None, owner=None, released_at=None, resumed=why)
+        return OpenedCall(record=record, token=self.tokens[call_sid], event=None)
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:
         if call_sid in self.records:
@@ -150,7 +153,9 @@ class Desk:
     public_url: str = PUBLIC_URL
     now: datetime = NOW
     lines: list[tuple[Level, str, dict[str, object]]] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
     over: list[tuple[CallSid, str, int | None]] = field(default_factory=list)
+    nobody_accepts: bool = False
 
     @property
     def context(self) -> Context:
@@ -162,7 +167,9 @@ class Desk:
             calls=self.ledger,
             now=lambda: self.now,
             log=lambda level, event, /, **fields: self.lines.append((level, event, fields)),
+            answered=self.answered.append,
             call_over=lambda *told: self.over.append(told),
+            nobody_accepts=lambda: self.nobody_accepts,
         )
 
     def opened(self, *, from_: str = "+15005550001", profile: BusinessProfile = BOB, **changes: Any) -> CallRecord:

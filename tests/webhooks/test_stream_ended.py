@@ -6,7 +6,23 @@ import pytest
 from calls.business import Escalation, Fallback
 from calls.events import CallEnded
 from calls.language import phrases_of
-from tests.webhooks.doubles import BOB, DANA, NOW, SID, BrokenLedger, Desk, call, disposed, said, tree, verbs
+from calls.store.base import StoreUnavailable
+from calls.stream_token import mint
+from tests.webhooks.doubles import (
+    BOB,
+    DANA,
+    NOW,
+    SECRET,
+    SID,
+    BrokenLedger,
+    Desk,
+    MemoryLedger,
+    call,
+    disposed,
+    said,
+    tree,
+    verbs,
+)
 from webhooks.handlers import stream_ended
 
 
@@ -130,9 +146,9 @@ def test_voicemail_without_words_uses_those_of_the_business() -> None:
     assert said(stream_ended.handler(desk.context, call())) == "השאירו הודעה להמוסך של דנה"
 
 
-@pytest.mark.parametrize("status", ["in-progress", "", "ringing", "something-new"])
+@pytest.mark.parametrize("status", ["", "ringing", "something-new"])
 @pytest.mark.parametrize("owner", ["bridge-1", None])
-def test_a_bridge_that_vanished_leads_to_the_business_s_fallback(status: str, owner: str | None) -> None:
+def test_a_call_in_an_odd_state_leads_to_the_business_s_fallback(status: str, owner: str | None) -> None:
     desk = Desk()
     desk.opened(owner=owner)
     answer = stream_ended.handler(desk.context, call(CallStatus=status))
@@ -141,11 +157,71 @@ def test_a_bridge_that_vanished_leads_to_the_business_s_fallback(status: str, ow
     assert said(answer) == BOB.fallback_text
 
 
+def test_the_call_of_a_bridge_that_vanished_is_connected_again_with_a_token_of_its_own() -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    first = desk.ledger.tokens[SID]
+    answer = stream_ended.handler(desk.context, call())
+
+    assert verbs(answer) == ["Connect"]
+    assert desk.ledger.tokens[SID].attempt == first.attempt + 1
+    assert mint(desk.ledger.tokens[SID], SECRET) in str(answer)
+    assert desk.ledger.records[SID].resumed == "lost"
+    assert tree(answer)[0].get("action") == "https://phone.example/stream-ended"
+
+
+def test_a_repeated_request_about_a_bridge_that_vanished_gets_the_same_token() -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    stream_ended.handler(desk.context, call())
+    token = mint(desk.ledger.tokens[SID], SECRET)
+    assert token in str(stream_ended.handler(desk.context, call()))
+
+
+def test_a_call_that_the_store_resumes_no_more_gets_the_business_s_fallback() -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    desk.ledger.resumes_left = 0
+    answer = stream_ended.handler(desk.context, call())
+    assert verbs(answer) == ["Say", "Dial"]
+    assert said(answer) == BOB.fallback_text
+
+
+def test_a_stream_that_no_bridge_took_is_offered_twice_more_with_the_token_nobody_used() -> None:
+    desk = Desk()
+    desk.opened()
+    token = mint(desk.ledger.tokens[SID], SECRET)
+    answers = [stream_ended.handler(desk.context, call(**tries)) for tries in ({}, {"tries": "1"}, {"tries": "2"})]
+
+    assert [verbs(answer) for answer in answers] == [["Connect"], ["Connect"], ["Say", "Dial"]]
+    actions = [tree(answer)[0].get("action") for answer in answers[:2]]
+    assert actions == [f"https://phone.example/stream-ended?tries={number}" for number in (1, 2)]
+    assert all(token in str(answer) for answer in answers[:2])
+
+
+@pytest.mark.parametrize("tries", ["-1", "x", "٣", "1e9", "99999999999999999999"])
+def test_a_count_that_is_none_of_ours_counts_as_none(tries: str) -> None:
+    desk = Desk()
+    desk.opened()
+    answer = stream_ended.handler(desk.context, call(tries=tries))
+    assert tree(answer)[0].get("action") == "https://phone.example/stream-ended?tries=1"
+
+
+def test_a_store_that_cannot_resume_leads_to_the_business_s_fallback() -> None:
+    class Forgetful(MemoryLedger):
+        def resume_call(self, *_: object) -> None:
+            raise StoreUnavailable("the call store is gone")
+
+    desk = Desk(ledger=Forgetful())
+    desk.opened(owner="bridge-1")
+    assert verbs(stream_ended.handler(desk.context, call())) == ["Say", "Dial"]
+
+
 def test_a_fallback_that_dials_nobody_becomes_a_message_and_promises_no_one() -> None:
     nobody = msgspec.structs.replace(BOB, escalation=None)
     desk = Desk(profiles=[nobody])
     desk.opened()
-    answer = stream_ended.handler(desk.context, call())
+    answer = stream_ended.handler(desk.context, call(tries="2"))
 
     assert verbs(answer) == ["Say", "Record", "Hangup"]
     assert said(answer) == phrases_of("en").leave_message
@@ -155,7 +231,7 @@ def test_a_whatsapp_caller_s_fallback_dials_a_client() -> None:
     office = msgspec.structs.replace(BOB, escalation=Escalation(to="client:office"))
     desk = Desk(profiles=[office])
     desk.opened(from_="whatsapp:+15005550001")
-    assert tree(stream_ended.handler(desk.context, call()))[1][0].tag == "Client"
+    assert tree(stream_ended.handler(desk.context, call(tries="2")))[1][0].tag == "Client"
 
 
 @pytest.mark.parametrize("disposition", [None, disposed("dial"), disposed("voicemail")])

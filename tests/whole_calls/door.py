@@ -10,7 +10,8 @@ from calls.bus.memory import Subscription
 from calls.business_files import BusinessDirectory
 from calls.events import AnyEvent, CallEnded
 from calls.ids import CallSid
-from frontdesk.serving import Deployment, deployed, listen
+from frontdesk.listening import listen
+from frontdesk.serving import Deployment, deployed
 from frontdesk.settings import DEFAULT_MODEL, Settings
 from frontdesk.stage import ACCOUNT_SID
 from simulator.model.server import ModelServer, SessionLog

@@ -14,6 +14,7 @@ import numpy as np
 
 from bridge.operator.tokens import OperatorKey
 from bridge.settings import ModelEndpoint
+from calls.bus import BusAddress
 from calls.bus.memory import Subscription
 from calls.business import BusinessProfile
 from calls.business_files import BusinessDirectory
@@ -21,7 +22,8 @@ from calls.events import AnyEvent, CallEnded, CallEvent, EventBody
 from calls.ids import CallSid
 from calls.recordings.place import Place
 from calls.store.base import CallStore
-from frontdesk.stage import NO_FAULTS, Stage, prepare_voices, simulated_endpoint, stage
+from frontdesk.stage import NO_FAULTS, SILENT, Stage, prepare_voices, simulated_endpoint, stage
+from frontdesk.watch_settings import WatchSettings
 from simulator import voice
 from simulator.ears import Ears
 from simulator.model.faults import Faults
@@ -236,9 +238,12 @@ async def playing(
     operators: tuple[OperatorKey, ...] = (),
     recordings: Place | None = None,
     warm_sockets: int = 0,
+    bus: BusAddress = BusAddress(),  # noqa: B008
+    watch: WatchSettings = SILENT,
     endpoint: Callable[[str], ModelEndpoint] = simulated_endpoint,
+    store: str | None = None,
 ) -> AsyncIterator[Playing]:
-    """The stage for these scenarios; records are kept in ``folder``."""
+    """The stage for these scenarios; records are kept in ``folder``, or in ``store``."""
     directory = businesses or BusinessDirectory([profile or business()])
     for each in scenarios:
         prepare_voices(each, directory)
@@ -247,12 +252,14 @@ async def playing(
         set_stage = await stack.enter_async_context(
             stage(
                 plan,
-                store=f"sqlite:{folder / 'calls.db'}",
+                store=store or f"sqlite:{folder / 'calls.db'}",
                 businesses=directory,
                 signed=signed,
                 operators=operators,
                 recordings=recordings,
                 warm_sockets=warm_sockets,
+                bus=bus,
+                watch=watch,
                 endpoint=endpoint,
             )
         )

@@ -63,6 +63,17 @@ class Twilio:
         assert status == 200, twiml
         return twiml
 
+    async def given_up(self, call_sid: str) -> tuple[int, str]:
+        """How often a caller whose every stream is refused is offered another one, and what they are told in the end."""
+        path, offers = "/stream-ended", 0
+        while True:
+            status, twiml = await self.post(path, call_sid, CallStatus="in-progress")
+            assert status == 200, twiml
+            connect = ElementTree.fromstring(twiml).find("./Connect")
+            if connect is None:
+                return offers, twiml
+            path, offers = connect.attrib["action"].removeprefix(self._origin), offers + 1
+
     async def hangs_up(self, call_sid: str) -> int:
         """The status callback of a call that is over."""
         return (await self.post("/call-status", call_sid, CallStatus="completed", CallDuration="3"))[0]
@@ -87,6 +98,12 @@ class Twilio:
         if self._validator is None:
             return {}
         return {"X-Twilio-Signature": str(self._validator.compute_signature(url, dict(params or {})))}
+
+
+async def readiness(twilio: Twilio) -> tuple[int, str]:
+    """The status of ``/readyz`` and its first line."""
+    status, body = await twilio.get("/readyz")
+    return status, body.partition("\n")[0]
 
 
 class RawPhone:

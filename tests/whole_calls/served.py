@@ -91,6 +91,10 @@ class Process:
         """SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
 
+    def signal(self, number: int) -> None:
+        """Any other signal."""
+        self._process.send_signal(number)
+
     async def exit_code(self) -> int:
         """Waits for its end."""
         async with asyncio.timeout(WITHIN_S):
@@ -160,7 +164,10 @@ class Served:
 
 async def _read_log(stderr: asyncio.StreamReader, lines: list[dict[str, Any]], ready: asyncio.Future[int]) -> None:
     async for line in stderr:
-        entry: dict[str, Any] = json.loads(line)
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise AssertionError(f"not a line of the log: {line!r}, after {lines[-3:]}") from None
         lines.append(entry)
         if entry["event"] == "serve.ready" and not ready.done():
             ready.set_result(int(entry["listening"].rpartition(":")[2]))

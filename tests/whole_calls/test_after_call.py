@@ -33,7 +33,7 @@ async def noted(folder: Path, played: Scenario, profile: BusinessProfile) -> Not
         await call.over()
         async with asyncio.timeout(WITHIN_S):
             deployment = on_stage.stage.deployment
-            while deployment.bridge.live_calls or deployment.after_call.under_way:  # noqa: ASYNC110  (a test may look on)
+            while deployment.bridge.capacity.live_calls or deployment.after_call.under_way:  # noqa: ASYNC110  (a test may look on)
                 await asyncio.sleep(0)
         record = await on_stage.stage.deployment.store.get_call(call.sid)
         assert record is not None

@@ -11,7 +11,7 @@ from calls.ids import CallSid
 from calls.store.sqlite import SqliteStore
 from simulator.phone.policies import Policies
 from simulator.phone.timeline import CallEnded as PhoneCallEnded
-from simulator.phone.timeline import FirstMedia, MediaReceived, Said, StepOver, StreamOpened, StreamOver, VerbRun
+from simulator.phone.timeline import FirstMedia, MediaReceived, StepOver, StreamOpened, StreamOver, VerbRun
 from simulator.scenario import CallerStep
 from tests.whole_calls.door import CALL_SID, door
 from tests.whole_calls.playing import Call, Playing, of_kind, playing, scenario, spoken
@@ -90,26 +90,6 @@ async def test_a_caller_who_hangs_up_in_the_closing_ends_the_call_once(tmp_path:
         await check_ended_once(on_stage, call, record)
         # Whether stop or the status callback arrives first decides which of the two it was, and both are true.
         assert of_kind(record, CallEnded)[0].reason in ("farewell", "caller_hung_up")
-
-
-@pytest.mark.parametrize("steps", [(), (ASKS,)], ids=["in the greeting", "in a reply"])
-async def test_a_stream_that_dies_leaves_the_caller_with_the_business_s_fallback(
-    tmp_path: Path, steps: tuple[CallerStep, ...]
-) -> None:
-    dying = scenario(*steps, replies={"tea": LONG})
-    async with playing(tmp_path, dying) as on_stage:
-        call = on_stage.call()
-        if steps:
-            await call.sees(StepOver)
-            await call.sees_one_more(MediaReceived)
-        else:
-            await call.sees(FirstMedia)
-        call.phone.drop_stream()
-        record = await call.over()
-        await check_ended_once(on_stage, call, record)
-        assert [over.by for over in call.observed(StreamOver)] == ["lost"]
-        assert [said.text for said in call.observed(Said)] == ["Call later."]
-        assert spoken("Call later.", "en-us+f2") in call.heard
 
 
 async def test_a_line_that_dies_a_moment_after_start_without_a_word_to_anybody_leaves_nothing_running(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from calls.events import AnyEvent, CallEnded
 from tests.whole_calls.door import CALL_SID, OTHER_SID, Door, door
 from tests.whole_calls.playing import WITHIN_S, of_kind
-from tests.whole_calls.raw_phone import RawPhone
+from tests.whole_calls.raw_phone import RawPhone, readiness
 
 
 async def test_a_deployment_is_alive_and_ready(tmp_path: Path) -> None:
     async with door(tmp_path) as opened:
         assert await opened.twilio.get("/healthz") == (200, "ok\n")
-        assert await opened.twilio.get("/readyz") == (200, "ready\n")
+        assert await readiness(opened.twilio) == (200, "ready")
 
 
 async def test_without_its_store_a_deployment_lives_and_is_not_ready(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ async def test_without_its_store_a_deployment_lives_and_is_not_ready(tmp_path: P
     folder.mkdir()
     async with door(folder) as opened:
         shutil.rmtree(folder)
-        assert await opened.twilio.get("/readyz") == (503, "store_unavailable\n")
+        assert await readiness(opened.twilio) == (503, "store_unavailable")
         assert await opened.twilio.get("/healthz") == (200, "ok\n")
 
 
@@ -32,7 +32,7 @@ async def test_a_full_house_takes_no_call_until_one_is_over(tmp_path: Path) -> N
         async with opened.twilio.stream(first.url) as phone:
             await phone.starts(CALL_SID, first.token)
             await phone.hears("media")
-            assert await opened.twilio.get("/readyz") == (503, "at_capacity\n")
+            assert await readiness(opened.twilio) == (503, "at_capacity")
             assert await opened.twilio.refused(second.url, opened.twilio.signature(second.url)) == 503
             assert "Call later." in await opened.twilio.stream_ended(OTHER_SID)
             await phone.stops(CALL_SID)

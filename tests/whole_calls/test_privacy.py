@@ -16,6 +16,7 @@ from bridge.conversation.transcript import Transcript
 from calls.events import CallerTranscript, CallEvent
 from calls.store.sqlite import SqliteStore
 from frontdesk.logs import set_up_logs
+from frontdesk.watch_settings import WatchSettings
 from simulator.scenario import CallerStep, Reply, Scenario, ToolCall
 from tests.whole_calls.playing import HANGS_UP, NUMBER, Playing, business, of_kind, playing, scenario
 
@@ -73,10 +74,10 @@ def things_break(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError(f"{text} says {BREAKS_THE_CORE}")
         said(self, item_id, text, now_ms)
 
-    async def refuse(self: SqliteStore, events: Sequence[CallEvent]) -> None:
+    async def refuse(self: SqliteStore, events: Sequence[CallEvent], owner: str | None = None) -> None:
         if any("capsized" in line.text for line in of_kind([event.body for event in events], CallerTranscript)):
             raise RuntimeError(f"{events} of {BREAKS_THE_STORE}")
-        await append(self, events)
+        await append(self, events, owner)
 
     monkeypatch.setattr(Transcript, "caller_said", caller_said)
     monkeypatch.setattr(SqliteStore, "append", refuse)
@@ -107,7 +108,7 @@ def digits_of(number: str) -> set[str]:
 async def test_neither_words_nor_numbers_get_into_the_log(tmp_path: Path, log_stream: io.StringIO, level: str) -> None:
     set_up_logs(level=getattr(logging, level.upper()), stream=log_stream)
     callers = [calls_from(number) for number in NUMBERS]
-    async with playing(tmp_path, *callers, profile=SHOP) as on_stage:
+    async with playing(tmp_path, *callers, profile=SHOP, watch=WatchSettings()) as on_stage:
         calls = [on_stage.call(caller) for caller in callers]
         await strangers_call(on_stage)
         a_task_nobody_looks_at_fails()
@@ -120,6 +121,7 @@ async def test_neither_words_nor_numbers_get_into_the_log(tmp_path: Path, log_st
     lines = [json.loads(line) for line in log.splitlines()]
     told = {line["event"] for line in lines}
     assert told >= {"call.core_failed", "journal.events_lost", "Task exception was never retrieved"}
+    assert ("greeting.first_audio" in told, "webhook.answered" in told) == (level in ("debug", "info"),) * 2
     assert ("webhook refused" in told, "tool.failed" in told) == (level != "error", level != "error")
     assert all(LEVELS.index(line["level"]) >= LEVELS.index(level) for line in lines)
     failed = next(line for line in lines if line["event"] == "call.core_failed")

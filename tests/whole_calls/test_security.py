@@ -46,7 +46,9 @@ async def test_a_handshake_that_twilio_did_not_sign_is_refused_and_no_model_is_a
         )
         assert opened.model.sessions == []
         assert [type(event) for event in await opened.events()] == [CallStarted]
-        assert "Call later." in await opened.twilio.stream_ended(CALL_SID)
+        offers, told = await opened.twilio.given_up(CALL_SID)
+        assert offers == 2
+        assert "Call later." in told
 
 
 async def test_a_webhook_that_twilio_did_not_sign_opens_no_call(tmp_path: Path) -> None:
@@ -99,7 +101,9 @@ async def test_a_stream_without_a_good_token_is_left_before_the_model_hears_of_i
         assert [line["detail"] for line in logs if line["event"] == "stream.stream_refused"] == [kind]
         assert token is None or token not in str(logs)
         assert [type(event) for event in await opened.events()] == [CallStarted]
-        assert "Call later." in await opened.twilio.stream_ended(CALL_SID)
+        offers, told = await opened.twilio.given_up(CALL_SID)
+        assert offers == 2
+        assert "Call later." in told
 
 
 async def test_a_token_is_good_for_one_stream_only_and_the_first_one_goes_on(tmp_path: Path) -> None:

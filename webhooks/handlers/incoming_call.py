@@ -8,6 +8,7 @@ from calls.admission import Refusal, refusal_at_the_door
 from calls.business import BusinessProfile
 from calls.ids import CallSid
 from calls.language import ENGLISH
+from calls.log_context import note
 from calls.store.base import NewCall, OpenedCall
 from webhooks.context import Context
 from webhooks.event import Event, call_sid
@@ -38,7 +39,11 @@ def handler(context: Context, event: Event) -> VoiceResponse:
 
 
 def _refusal(context: Context, event: Event, profile: BusinessProfile) -> Refusal | None:
-    """What can be decided without the store."""
+    """What can be decided before the call is opened."""
+    return _unwanted(context, event, profile) or ("at_capacity" if context.nobody_accepts() else None)
+
+
+def _unwanted(context: Context, event: Event, profile: BusinessProfile) -> Refusal | None:
     if is_placed(event):
         return refusal_of_placed(profile, event)
     return refusal_at_the_door(profile, caller_of(event).address, context.now())
@@ -77,6 +82,7 @@ def _answer(
     if opened.record.ended:
         return hang_up()
     if opened.refusal is not None:
+        note(refused=opened.refusal)
         context.log("info", "a caller was turned away", call_sid=opened.record.call_sid, reason=opened.refusal)
         if is_placed(event):
             return refused(profile, event, opened.refusal)

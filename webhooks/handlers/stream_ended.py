@@ -1,19 +1,32 @@
-"""The media stream is over, and Twilio asks what now: the call's disposition is the answer."""
+"""The media stream is over, and Twilio asks what now: the call's disposition is the answer. Without one the call goes on elsewhere."""
 
 from twilio.twiml.voice_response import VoiceResponse
 
 from calls.business import BusinessProfile
 from calls.record import CallRecord, Disposition
+from calls.store.base import NewCall
+from calls.stream_token import StreamToken
+from webhooks.after_stream import what_next
 from webhooks.context import Context
 from webhooks.endings import settle
-from webhooks.event import Event, call_sid, is_over
+from webhooks.event import Event, call_sid, call_status, is_over, text
 from webhooks.log import explained
 from webhooks.parties import Caller, business_of, caller_of
-from webhooks.twiml import ask_for_message, connect_to, fallback_response, hang_up, hang_up_after, sorry, take_message
+from webhooks.twiml import (
+    ask_for_message,
+    connect_to,
+    fallback_response,
+    hang_up,
+    hang_up_after,
+    sorry,
+    stream_to,
+    take_message,
+)
 
 
 def handler(context: Context, event: Event) -> VoiceResponse:
-    """Hangs up, dials or takes a message, as the bridge has decided; without its decision, the business's fallback."""
+    """Hangs up, dials or takes a message, as the bridge has decided. Without its decision the caller is connected again, a few times
+    at most, and then gets the business's fallback."""
     if is_over(event):
         # Not noted as a request: a bridge that sees none after the stream's stop ends the call itself.
         settle(context, event)
@@ -27,12 +40,64 @@ def handler(context: Context, event: Event) -> VoiceResponse:
     if record is None:
         context.log("warning", "the stream of an unknown call has ended", call_sid=sid)
         return sorry(business_of(context, event))
-    if record.ended:
-        return hang_up()
-    if record.disposition is None:
-        context.log("warning", "a stream ended without a disposition", call_sid=record.call_sid, owner=record.owner)
+    return _answer(context, event, record)
+
+
+def _answer(context: Context, event: Event, record: CallRecord) -> VoiceResponse:
+    if record.disposition is not None and not record.ended:
+        return _disposed(context, event, record, record.disposition)
+    tries = _tries(event)
+    match what_next(record, call_status(event), tries, nobody_accepts=context.nobody_accepts()):
+        case "hang_up":
+            return hang_up()
+        case "offer_again":
+            return _connected(context, event, record, tries + 1)
+        case "resume":
+            return _connected(context, event, record, 0)
+        case _:
+            context.log("warning", "a stream ended without a disposition", call_sid=record.call_sid, owner=record.owner)
+            return _fallback(context, event, record)
+
+
+def _connected(context: Context, event: Event, record: CallRecord, tries: int) -> VoiceResponse:
+    """Connected again: to a stream that was offered before, ``tries`` times with this one, or, with none, to a further one."""
+    profile = business_of(context, event, record)
+    token = _token(context, record, is_new=not tries) if profile is not None else None
+    if profile is None or token is None:
+        context.log("warning", "a call is not resumed", call_sid=record.call_sid, owner=record.owner)
         return _fallback(context, event, record)
-    return _disposed(context, event, record, record.disposition)
+    how = "offered again" if tries else "resumed"
+    context.log("warning", f"a stream ended without a disposition and is {how}", call_sid=record.call_sid, owner=record.owner)
+    return stream_to(context, profile, token, tries=tries)
+
+
+def _token(context: Context, record: CallRecord, *, is_new: bool) -> StreamToken | None:
+    try:
+        if is_new:
+            opened = context.calls.resume_call(record.call_sid, "lost", context.now())
+            return opened.token if opened is not None else None
+        return context.calls.open_call(_as_opened(record), context.now()).token
+    except Exception as error:  # the caller is still on the line
+        context.log("error", "the call cannot be resumed", call_sid=record.call_sid, error=explained(error))
+        return None
+
+
+def _as_opened(record: CallRecord) -> NewCall:
+    """The call as it was opened: asked for again, it gets its token again."""
+    return NewCall(
+        call_sid=record.call_sid,
+        business_id=record.business_id,
+        from_=record.from_,
+        to=record.to,
+        channel=record.channel,
+        direction=record.direction,
+    )
+
+
+def _tries(event: Event) -> int:
+    """How often this stream was offered before, as our own URL says."""
+    given = text(event, "tries")
+    return int(given) if given in ("1", "2") else 0
 
 
 def _fallback(context: Context, event: Event, record: CallRecord | None) -> VoiceResponse:
