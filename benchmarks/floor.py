@@ -19,11 +19,12 @@ from websockets.http11 import Request, Response
 
 from benchmarks.shops import GREETING
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder().decode
 
 
-def _events() -> list[dict[str, Any]]:
+def opening_events() -> list[dict[str, Any]]:
+    """What the model is told at ``start``: the formats, and the greeting."""
     pcmu = {"type": "audio/pcmu"}
     session = {"type": "realtime", "audio": {"input": {"format": pcmu}, "output": {"format": pcmu}}}
     content = [{"type": "input_text", "text": f"Say exactly: “{GREETING}”"}]
@@ -63,15 +64,15 @@ class Relay:
         tasks: list[asyncio.Task[None]] = []
         try:
             async for text in phone:
-                message = _decode(text)
+                message = decode(text)
                 if message["event"] == "start":
                     model = await (opening or self._open(shop))
-                    for event in _events():
-                        await model.send(_encode(event), text=True)
+                    for event in opening_events():
+                        await model.send(encode(event), text=True)
                     tasks.append(asyncio.create_task(_relay(model, phone, message["streamSid"])))
                 elif message["event"] == "media" and model is not None:
                     payload = message["media"]["payload"]
-                    await model.send(_encode({"type": "input_audio_buffer.append", "audio": payload}), text=True)
+                    await model.send(encode({"type": "input_audio_buffer.append", "audio": payload}), text=True)
         except ConnectionClosed:
             pass
         finally:
@@ -89,22 +90,27 @@ class Relay:
 async def _relay(model: ClientConnection, phone: ServerConnection, stream_sid: str) -> None:
     try:
         async for frame in model:
-            event = _decode(frame)
+            event = decode(frame)
             if event["type"] == "response.output_audio.delta":
                 media = {"event": "media", "streamSid": stream_sid, "media": {"payload": event["delta"]}}
-                await phone.send(_encode(media), text=True)
+                await phone.send(encode(media), text=True)
     except ConnectionClosed:
         return
 
 
-def main() -> None:
-    """Command line: PORT MODEL_URL [--early]."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(description: str | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("port", type=int)
     parser.add_argument("model_url")
     parser.add_argument("--early", action="store_true")
-    options = parser.parse_args()
-    uvloop.run(Relay(options.port, options.model_url, early=options.early).run())
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Command line: PORT MODEL_URL [--early]."""
+    given = options(__doc__)
+    uvloop.run(Relay(given.port, given.model_url, early=given.early).run())
 
 
 if __name__ == "__main__":

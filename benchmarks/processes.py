@@ -68,10 +68,10 @@ def serve_environ(
 
 
 @asynccontextmanager
-async def floor(folder: Path, model_url: str, *, early: bool) -> AsyncIterator[Program]:
-    """The relay of ``benchmarks/floor.py``. Raises :class:`NotReady`."""
+async def floor(folder: Path, model_url: str, *, early: bool, module: str = "benchmarks.floor") -> AsyncIterator[Program]:
+    """The relay of ``benchmarks/floor.py``, or another one of its command line. Raises :class:`NotReady`."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.floor", str(port), model_url, *(["--early"] if early else [])]
+    command = [sys.executable, "-m", module, str(port), model_url, *(["--early"] if early else [])]
     async with _running(command, {}, folder / "floor.log", port) as pid:
         yield Program(f"http://127.0.0.1:{port}", pid)
 

@@ -52,14 +52,17 @@ _T = TypeVar("_T")
 class MediaSocket(Protocol):
     """The media WebSocket as the session sees it."""
 
-    async def receive(self) -> str | bytes | None:
-        """The next message; ``None`` once the socket is closed."""
+    async def read(self, received: Callable[[str | bytes], object]) -> None:
+        """Hands over every message as it comes; returns once the socket is closed."""
+
+    def send_now(self, text: str, /) -> bool:
+        """Sends a text message if that needs no waiting; ``False``: it was not sent."""
 
     async def send(self, text: str) -> None:
         """Sends a text message. Does nothing on a closed socket."""
 
     async def close(self, code: int) -> None:
-        """Closes the socket."""
+        """Closes the socket, once."""
 
 
 class CallObserver(Protocol):
@@ -282,8 +285,10 @@ class CallSession:
             return
         if self._core.phase is Phase.ENDED:
             self._over.set()
-        elif self._core.wake_at_ms != self._armed_for_ms and not self._over.is_set():
-            self._arm(self._core.wake_at_ms)
+        elif self._core.is_settled_anew and not self._over.is_set():
+            wake_at_ms = self._core.wake_at_ms
+            if wake_at_ms != self._armed_for_ms:
+                self._arm(wake_at_ms)
 
     # --- time --------------------------------------------------------------------------------------------------------------
 
@@ -309,8 +314,7 @@ class CallSession:
     # --- the phone ---------------------------------------------------------------------------------------------------------
 
     async def _read_twilio(self) -> None:
-        while (frame := await self._socket.receive()) is not None:
-            self.step(given.TwilioFrame(frame))
+        await self._socket.read(lambda frame: self.step(given.TwilioFrame(frame)))
         self.step(given.TwilioClosed())
 
     async def _write_twilio(self) -> None:
@@ -322,6 +326,8 @@ class CallSession:
             await self._socket.send(message)
 
     def _send_twilio(self, message: str | int) -> None:
+        if isinstance(message, str) and self._to_twilio.empty() and self._socket.send_now(message):
+            return
         try:
             self._to_twilio.put_nowait(message)
         except asyncio.QueueFull:

@@ -4,18 +4,21 @@ It is an ASGI route beside Quart's own, because Quart cancels a WebSocket handle
 call's record is completed.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import structlog
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope, WebsocketScope
 
-from bridge.call import CallSession
+from bridge.call import CallSession, MediaSocket
+from bridge.frame_engine.takeover import accepted
 from bridge.services import Services
 from calls.ids import BusinessId, CallSid
 from calls.signature import HandshakeForm, is_signed_handshake
 
 PREFIX = "/media-stream"
+INTERNAL_ERROR = 1011
 
 log = structlog.get_logger()
 
@@ -50,15 +53,14 @@ class MediaStreams:
         if refusal is not None:
             await _refuse(send, *refusal)
             return
-        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await self._serve(AsgiSocket(receive, send), _business_of(path))
+        await self._serve(await accepted(send) or AsgiSocket(receive, send), _business_of(path))
 
     def session_of(self, call_sid: CallSid) -> CallSession | None:
         """The session that serves a call, if this process does."""
         of_call = (session for session in self.sessions if session.call_sid == call_sid)
         return next((session for session in of_call if not session.is_given_up), None)
 
-    async def _serve(self, socket: "AsgiSocket", business_id: BusinessId | None) -> None:
+    async def _serve(self, socket: MediaSocket, business_id: BusinessId | None) -> None:
         session = CallSession(self._services, socket, business_id, self.session_of)
         self.sessions.add(session)
         self._changed()
@@ -67,6 +69,7 @@ class MediaStreams:
         finally:
             self.sessions.discard(session)
             self._changed()
+            await socket.close(INTERNAL_ERROR)  # unless the session has closed it, as it always should
 
     def _changed(self) -> None:
         self._services.metrics.live_calls.set(len(self.sessions))
@@ -111,14 +114,16 @@ class AsgiSocket:
         self._send = send
         self._is_closed = False
 
-    async def receive(self) -> str | bytes | None:
-        """The next message, ``None`` once closed."""
-        message = await self._receive()
-        if message["type"] != "websocket.receive":
-            self._is_closed = True
-            return None
-        text = message.get("text")
-        return text if text is not None else message.get("bytes") or b""
+    async def read(self, received: Callable[[str | bytes], object]) -> None:
+        """Hands over every message; returns once the socket is closed."""
+        while (message := await self._receive())["type"] == "websocket.receive":
+            text = message.get("text")
+            received(text if text is not None else message.get("bytes") or b"")
+        self._is_closed = True
+
+    def send_now(self, _text: str) -> bool:
+        """ASGI has nothing to be sent without waiting."""
+        return False
 
     async def send(self, text: str) -> None:
         """Sends text; nothing on a closed socket."""

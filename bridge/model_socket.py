@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from bridge.settings import ModelEndpoint
@@ -17,6 +18,8 @@ PING_EVERY_S = 5.0
 """A connection that has died without a word is noticed within twice this, even while nothing is asked of the model."""
 QUEUED_EVENTS = 1500
 """Events waiting to be sent: 30 s of caller audio. More means that the model does not listen."""
+ROOM_BYTES = 64 * 1024
+"""With more waiting in the transport than that, events wait here."""
 PONG_WITHIN_S = 1.0
 """A socket opened before the call that takes longer to answer a ping counts as dead."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -72,14 +75,25 @@ class ModelSocket:
         self.warm_age_s: float | None = None
         """How long ago the socket was opened, if that was before it was needed."""
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUED_EVENTS)
+        self._open: ClientConnection | None = None
+        self._is_sending = False
 
     def send(self, text: str) -> bool:
-        """Queues an event; ``False`` if the queue is full and the session must be given up."""
+        """Sends an event, or queues it while there is no room for it; ``False`` if the queue is full and the session must be given
+        up."""
+        if self._open is not None and self._has_room(self._open):
+            # What the library has for many peers is also the one way in which it sends to one without a task.
+            broadcast((self._open,), self._endpoint.dialect.outgoing(text))
+            return True
         try:
             self._queue.put_nowait(text)
         except asyncio.QueueFull:
             return False
         return True
+
+    def _has_room(self, connection: ClientConnection) -> bool:
+        is_first = self._trial is None and not self._is_sending and self._queue.empty()
+        return is_first and connection.transport.get_write_buffer_size() < ROOM_BYTES
 
     async def run(self, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
         """Connects, then passes events both ways until the socket closes; returns why it did.
@@ -110,6 +124,7 @@ class ModelSocket:
         if self._trial is not None:
             tasks.append(asyncio.create_task(self._try_out(self._trial, received), name="model-trial"))
         try:
+            self._open = connection
             opened()
             while True:
                 frame = self._endpoint.dialect.incoming(await connection.recv(decode=False))
@@ -120,6 +135,7 @@ class ModelSocket:
         except ConnectionClosed:
             return f"closed by the model ({connection.close_code})"
         finally:
+            self._open = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,7 +164,11 @@ class ModelSocket:
                 text = await self._queue.get()
                 if self._trial is not None:
                     self._trial.sent.append(text)
-                await connection.send(self._endpoint.dialect.outgoing(text))
+                self._is_sending = True
+                try:
+                    await connection.send(self._endpoint.dialect.outgoing(text))
+                finally:
+                    self._is_sending = False
         except ConnectionClosed:
             return  # the reader sees it too, and says so
 

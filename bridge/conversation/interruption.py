@@ -49,15 +49,16 @@ class Interruption:
     def hear(self, rms: float, audio_bytes: int, *, armed: bool) -> bool:
         """One frame of the caller; ``True`` if it decided something."""
         audio_ms = audio_bytes / BYTES_PER_MS
-        loud = rms > self._gate.threshold_rms
-        if loud:
+        waits_anew = False
+        if rms > self._gate.threshold_rms:
             self._so_far.loud_ms += audio_ms
             if self._cut_off_after is not None and not self._turns:
+                waits_anew = self._quiet_since_ms == inf
                 self._quiet_since_ms = self._outbox.now_ms
         verdict = self._gate.hear(rms, audio_ms, self._outbox.now_ms, armed=armed)
         burst = self._gate.burst
         if verdict is None or burst is None:
-            return False
+            return waits_anew
         match verdict:
             case Verdict.TRIGGERED:
                 self._outbox.record(events.BargeInTriggered(rms=burst.rms))

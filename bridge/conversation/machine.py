@@ -90,6 +90,8 @@ class Conversation:
         self._began_ms: float | None = None
         self._twilio = TwilioSide(self)
         self._model = ModelSide(self)
+        self.is_settled_anew = True
+        """Whether the last step looked at the rules that depend on state; ``wake_at_ms`` is no earlier than before where it did not."""
         self._take: dict[type[given.Input], Callable[[Any], None]] = {
             given.TwilioFrame: self._twilio.take,
             given.TwilioClosed: lambda _: self.stream_over(None),
@@ -119,7 +121,8 @@ class Conversation:
         if self.phase is not Phase.ENDED:
             self._take[type(happened)](happened)
             # 50 pieces of audio a second change nothing that the rules below look at; their deadlines come as ticks.
-            if not isinstance(happened, given.TwilioFrame) or self._twilio.last_was_news:
+            self.is_settled_anew = not isinstance(happened, given.TwilioFrame) or self._twilio.last_was_news
+            if self.is_settled_anew:
                 self._settle()
         elif isinstance(happened, given.StreamAccepted) and self.profile is None:
             # The stream ended while its token was being checked: the call became ours too late.

@@ -1,0 +1,143 @@
+"""The server's side of an open WebSocket, without I/O (RFC 6455).
+
+A telephone sends the same thing fifty times a second: one whole, masked, unfragmented frame of text. That one is read here, at the
+cost of a comparison and a mask. Every other frame, and every decision that the protocol asks for, is left to ``websockets``: pings
+and their answers, fragments, the closing handshake, and what is said to a peer that does it wrong.
+"""
+
+from struct import Struct
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import SEND_EOF, Protocol, Side, State
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover  (where no compiled part was to be had)
+    from websockets.utils import apply_mask
+
+_SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
+_READ_MEDIUM, _READ_LONG = Struct("!H").unpack_from, Struct("!Q").unpack_from
+_WHOLE_TEXT = 0x80 | Opcode.TEXT.value
+_MASKED = 0x80
+_MASK_BYTES = 4
+_WRONG = 0
+_MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+
+class Frames:
+    """What comes in becomes messages, what goes out becomes bytes. A message of more than ``max_message_bytes`` is refused (1009)."""
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self._max_bytes = max_message_bytes
+        self._library = Protocol(Side.SERVER, state=State.OPEN, max_size=max_message_bytes)
+        self._begun = bytearray()  # a frame whose end has not come
+        self._fragments: list[bytes] = []
+        self._is_text = True
+        self._answers: list[bytes] = []
+        self.is_over = False
+        """The peer has closed, or was found to be wrong: nothing more is read."""
+
+    def feed(self, arrived: bytes) -> list[str | bytes]:
+        """The messages that are complete now, in order. What is to be answered is in :meth:`answers`."""
+        messages: list[str | bytes] = []
+        if self._begun:
+            self._begun += arrived
+            used = self._take(self._begun, messages)
+            del self._begun[:used]
+        else:
+            used = self._take(arrived, messages)
+            if used < len(arrived):
+                self._begun += arrived[used:]
+        return messages
+
+    def peer_is_gone(self) -> None:
+        """The peer sends nothing more, whether it has closed or not."""
+        self._library.receive_eof()
+        self._collect()
+
+    def text(self, text: str) -> bytes:
+        """A text message as it is sent."""
+        payload = text.encode()
+        length = len(payload)
+        if length < 126:
+            return _SHORT.pack(_WHOLE_TEXT, length) + payload
+        if length < 65_536:
+            return _MEDIUM.pack(_WHOLE_TEXT, 126, length) + payload
+        return _LONG.pack(_WHOLE_TEXT, 127, length) + payload
+
+    def close(self, code: int) -> None:
+        """Begins to close, unless that has begun. What is to be sent is in :meth:`answers`."""
+        if self._library.state is State.OPEN:
+            self._library.send_close(code)
+            self._collect()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether a close was sent: no message may follow it."""
+        return self._library.state is not State.OPEN
+
+    def answers(self) -> list[bytes]:
+        """What is to be sent because of what came, or was closed. An empty piece says that nothing follows it."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def _take(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
+        """Reads whole frames; returns how many bytes they were."""
+        at = 0
+        while not self.is_over:
+            payload, end = self._extent(data, at)
+            if end > len(data):
+                return at
+            if data[at] == _WHOLE_TEXT and payload != _WRONG and not self._fragments:
+                self._text(apply_mask(data[payload:end], data[payload - _MASK_BYTES : payload]), messages)
+            else:
+                self._ask_library(bytes(data[at:end]), messages)
+            at = end
+        return len(data)
+
+    def _extent(self, data: bytes | bytearray, at: int) -> tuple[int, int]:
+        """Where the payload of the frame begins and ends, beyond the data as long as that is not known. One that must
+        not be has no payload, and ends where the data does: the peer is told before more is waited for."""
+        there = len(data)
+        if there - at < _SHORT.size:
+            return there, there + 1
+        length, payload = data[at + 1] & ~_MASKED, at + _SHORT.size + _MASK_BYTES
+        if length > 125:
+            header = _MEDIUM if length == 126 else _LONG
+            if there - at < header.size:
+                return there, there + 1
+            (length,) = (_READ_MEDIUM if length == 126 else _READ_LONG)(data, at + _SHORT.size)
+            payload = at + header.size + _MASK_BYTES
+        if length > self._max_bytes or data[at + 1] < _MASKED:
+            return _WRONG, there
+        return payload, payload + length
+
+    def _text(self, payload: bytes, messages: list[str | bytes]) -> None:
+        try:
+            messages.append(str(payload, "utf-8"))
+        except UnicodeDecodeError:
+            self._library.fail(CloseCode.INVALID_DATA)
+            self._collect()
+
+    def _ask_library(self, data: bytes, messages: list[str | bytes]) -> None:
+        self._library.receive_data(data)
+        for frame in self._library.events_received():
+            if isinstance(frame, Frame) and frame.opcode in _MESSAGES:
+                self._join(frame, messages)
+        self._collect()
+
+    def _join(self, frame: Frame, messages: list[str | bytes]) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._is_text = frame.opcode is Opcode.TEXT
+        self._fragments.append(bytes(frame.data))
+        if frame.fin:
+            message, self._fragments = b"".join(self._fragments), []
+            if self._is_text:
+                self._text(message, messages)
+            else:
+                messages.append(message)
+
+    def _collect(self) -> None:
+        answers = self._library.data_to_send()
+        self._answers += answers
+        self.is_over = self.is_over or SEND_EOF in answers
