@@ -1,5 +1,7 @@
 """μ-law audio (ITU-T G.711): its samples, both ways, and its loudness without decoding it first."""
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,7 +28,7 @@ def _codes() -> NDArray[np.uint8]:
 LINEAR = np.array([_linear(code) for code in range(256)], dtype=np.int16)
 """The 16-bit sample of each μ-law code."""
 _CODES = _codes()
-_SQUARES = LINEAR.astype(np.float64) ** 2
+_EXACT = LINEAR.astype(np.float64)  # squares of 16-bit samples add up without rounding
 
 
 def decode(audio: bytes) -> NDArray[np.int16]:
@@ -44,4 +46,5 @@ def rms(audio: bytes) -> float:
     """Root mean square of μ-law ``audio`` on the 16-bit linear scale; 0 for no audio."""
     if not audio:
         return 0.0
-    return float(np.sqrt(_SQUARES[np.frombuffer(audio, dtype=np.uint8)].mean()))
+    samples = _EXACT.take(np.frombuffer(audio, np.uint8))
+    return sqrt(np.dot(samples, samples) / len(audio))
