@@ -57,7 +57,8 @@ def test_a_binary_message_stays_bytes() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_how_the_bytes_are_cut_makes_no_difference(seed: int) -> None:
     chance = random.Random(seed)
-    messages: list[str | bytes] = [chance.choice([MEDIA, "é" * 300, b"\x01" * 200, "", "x" * 70_000]) for _ in range(8)]
+    kinds: list[str | bytes] = [MEDIA, "é" * 300, b"\x01" * 200, "", "x" * 70_000]
+    messages = [chance.choice(kinds) for _ in range(8)]
     wire = b""
     for message in messages:
         opcode, payload = (Opcode.TEXT, message.encode()) if isinstance(message, str) else (Opcode.BINARY, message)
