@@ -55,8 +55,8 @@ class MediaSocket(Protocol):
     async def read(self, received: Callable[[str | bytes], object]) -> None:
         """Hands over every message as it comes; returns once the socket is closed."""
 
-    def send_now(self, text: str, /) -> bool:
-        """Sends a text message if that needs no waiting; ``False``: it was not sent."""
+    def send_now(self, *texts: str) -> bool:
+        """Sends text messages if that needs no waiting; ``False``: none was sent."""
 
     async def send(self, text: str) -> None:
         """Sends a text message. Does nothing on a closed socket."""
@@ -102,6 +102,8 @@ class CallSession:
         self._profile: BusinessProfile | None = None
         self._caller: CallRecord | None = None
         self._to_twilio: asyncio.Queue[str | int] = asyncio.Queue(QUEUED_MESSAGES)
+        self._for_twilio: list[str] = []
+        """Of the step that is being carried out."""
         self._jobs: set[asyncio.Task[None]] = set()
         self._tools: set[asyncio.Task[None]] = set()
         self._release: wanted.Release | None = None
@@ -119,7 +121,7 @@ class CallSession:
         self._model = ModelSessions(services.breaker, self._now_ms, self.step)
         self._model_of: BusinessId | None = None
         self._do: dict[type[wanted.Output], Callable[[Any], None]] = {
-            wanted.SendTwilio: lambda output: self._send_twilio(output.text),
+            wanted.SendTwilio: lambda output: self._for_twilio.append(output.text),
             wanted.SendModel: lambda output: self._model.send(output.text),
             wanted.RecordEvent: self._record,
             wanted.CheckToken: lambda output: self._job(self._check_token(output)),
@@ -277,10 +279,12 @@ class CallSession:
         try:
             for output in self._core.receive(self._now_ms(), happened):
                 self._do[type(output)](output)
+            self._flush_twilio()
         except Exception:
             # A defect of ours. Without a disposition /stream-ended gives the caller the business's fallback.
             log.exception("call.core_failed", call_sid=self._call_sid)
             self._over.set()
+            self._flush_twilio()
             self._send_twilio(1011)
             return
         if self._core.phase is Phase.ENDED:
@@ -325,9 +329,16 @@ class CallSession:
                 return
             await self._socket.send(message)
 
+    def _flush_twilio(self) -> None:
+        """What one step has for the phone goes in one piece, if there is room for it."""
+        texts = self._for_twilio
+        if texts:
+            self._for_twilio = []
+            if not self._to_twilio.empty() or not self._socket.send_now(*texts):
+                for text in texts:
+                    self._send_twilio(text)
+
     def _send_twilio(self, message: str | int) -> None:
-        if isinstance(message, str) and self._to_twilio.empty() and self._socket.send_now(message):
-            return
         try:
             self._to_twilio.put_nowait(message)
         except asyncio.QueueFull:

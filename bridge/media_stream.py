@@ -121,7 +121,7 @@ class AsgiSocket:
             received(text if text is not None else message.get("bytes") or b"")
         self._is_closed = True
 
-    def send_now(self, _text: str) -> bool:
+    def send_now(self, *_texts: str) -> bool:
         """ASGI has nothing to be sent without waiting."""
         return False
 

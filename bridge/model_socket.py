@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.protocol import State
 
+from bridge.frame_engine.frames import text_of_client
 from bridge.settings import ModelEndpoint
 
 OPEN_TIMEOUT_S = 6.0
@@ -82,8 +83,7 @@ class ModelSocket:
         """Sends an event, or queues it while there is no room for it; ``False`` if the queue is full and the session must be given
         up."""
         if self._open is not None and self._has_room(self._open):
-            # What the library has for many peers is also the one way in which it sends to one without a task.
-            broadcast((self._open,), self._endpoint.dialect.outgoing(text))
+            self._open.transport.write(text_of_client(self._endpoint.dialect.outgoing(text)))
             return True
         try:
             self._queue.put_nowait(text)
@@ -92,8 +92,10 @@ class ModelSocket:
         return True
 
     def _has_room(self, connection: ClientConnection) -> bool:
-        is_first = self._trial is None and not self._is_sending and self._queue.empty()
-        return is_first and connection.transport.get_write_buffer_size() < ROOM_BYTES
+        """Whether a message may be written past the library, which has then nothing of its own under way."""
+        if self._trial is not None or self._is_sending or not self._queue.empty():
+            return False
+        return connection.state is State.OPEN and connection.transport.get_write_buffer_size() < ROOM_BYTES
 
     async def run(self, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
         """Connects, then passes events both ways until the socket closes; returns why it did.

@@ -23,11 +23,13 @@ class Spending:
         self._rate: Rate | None = None
         self._before: CallRecord | None = None
         self._limit_usd = inf
+        self._is_unlooked_at = True  # since something was added
         self._counted: set[str] = set()  # responses and turns whose usage is in the sum
 
     def configure(self, rate: Rate | None, limits: Limits, record: CallRecord) -> None:
         """The call is ours. ``record`` says what it has cost before; without ``rate`` nothing has a price."""
         self._rate, self._before, self._limit_usd = rate, record, limits.max_cost_usd
+        self._is_unlooked_at = True
 
     def response_done(self, response_id: str, usage: dict[str, Any] | None) -> None:
         """A response reports what it used; the same response again counts once."""
@@ -58,6 +60,9 @@ class Spending:
 
     def is_over_limit(self) -> bool:
         """Whether the call has cost all it may, as far as its usage has prices; ``True`` once."""
+        if not self._is_unlooked_at:
+            return False
+        self._is_unlooked_at = False
         before_usd = self._before.cost_usd if self._before is not None else None
         if (before_usd or 0.0) + self.at_least_usd < self._limit_usd:
             return False
@@ -68,4 +73,5 @@ class Spending:
         if name in self._counted:
             return False
         self._counted.add(name)
+        self._is_unlooked_at = True
         return True

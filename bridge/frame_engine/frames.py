@@ -5,6 +5,7 @@ cost of a comparison and a mask. Every other frame, and every decision that the 
 and their answers, fragments, the closing handshake, and what is said to a peer that does it wrong.
 """
 
+from secrets import token_bytes
 from struct import Struct
 
 from websockets.frames import CloseCode, Frame, Opcode
@@ -22,6 +23,27 @@ _MASKED = 0x80
 _MASK_BYTES = 4
 _WRONG = 0
 _MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+
+def text_of_server(text: str) -> bytes:
+    """A text message as a server sends it."""
+    payload = text.encode()
+    return _header(len(payload), 0) + payload
+
+
+def text_of_client(text: str) -> bytes:
+    """A text message as a client sends it: masked with what nobody can foresee."""
+    payload = text.encode()
+    mask = token_bytes(_MASK_BYTES)
+    return _header(len(payload), _MASKED) + mask + apply_mask(payload, mask)
+
+
+def _header(length: int, masked: int) -> bytes:
+    if length < 126:
+        return _SHORT.pack(_WHOLE_TEXT, masked | length)
+    if length < 65_536:
+        return _MEDIUM.pack(_WHOLE_TEXT, masked | 126, length)
+    return _LONG.pack(_WHOLE_TEXT, masked | 127, length)
 
 
 class Frames:
@@ -54,16 +76,6 @@ class Frames:
         """The peer sends nothing more, whether it has closed or not."""
         self._library.receive_eof()
         self._collect()
-
-    def text(self, text: str) -> bytes:
-        """A text message as it is sent."""
-        payload = text.encode()
-        length = len(payload)
-        if length < 126:
-            return _SHORT.pack(_WHOLE_TEXT, length) + payload
-        if length < 65_536:
-            return _MEDIUM.pack(_WHOLE_TEXT, 126, length) + payload
-        return _LONG.pack(_WHOLE_TEXT, 127, length) + payload
 
     def close(self, code: int) -> None:
         """Begins to close, unless that has begun. What is to be sent is in :meth:`answers`."""

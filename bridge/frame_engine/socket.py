@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
 
-from bridge.frame_engine.frames import Frames
+from bridge.frame_engine.frames import Frames, text_of_server
 
 FAREWELL_WITHIN_S = 2.0
 """How long a peer has to answer a close, and to take what is still to be sent; then it is cut off."""
@@ -42,12 +42,12 @@ class EngineSocket(asyncio.Protocol):
         finally:
             self._received = None
 
-    def send_now(self, text: str) -> bool:
-        """Sends a text message if that needs no waiting; ``False``: it was not sent, because the peer is behind with reading."""
+    def send_now(self, *texts: str) -> bool:
+        """Sends text messages if that needs no waiting; ``False``: none was sent, because the peer is behind with reading."""
         if self._waiting or not self._room.is_set():
             return False
         if not self._frames.is_closing and not self._over.is_set():
-            self._transport.write(self._frames.text(text))
+            self._transport.write(b"".join(map(text_of_server, texts)))
         return True
 
     async def send(self, text: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from bridge.frame_engine.frames import Frames
+from bridge.frame_engine.frames import Frames, text_of_client, text_of_server
 
 MAX_BYTES = 16 * 1024 * 1024
 MEDIA = '{"event":"media","media":{"payload":"' + "f" * 216 + '"}}'
@@ -42,12 +42,25 @@ def test_a_text_of_any_length_is_read_as_it_was_sent(message: str) -> None:
 
 
 @pytest.mark.parametrize("message", TEXTS, ids=len)
-def test_a_client_reads_what_is_written(message: str) -> None:
+def test_a_client_reads_what_a_server_writes(message: str) -> None:
     client = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
-    client.receive_data(Frames(MAX_BYTES).text(message))
+    client.receive_data(text_of_server(message))
     (frame,) = client.events_received()
     assert isinstance(frame, Frame)
     assert (frame.opcode, frame.fin, bytes(frame.data).decode()) == (Opcode.TEXT, True, message)
+
+
+@pytest.mark.parametrize("message", TEXTS, ids=len)
+def test_a_server_reads_what_a_client_writes(message: str) -> None:
+    server = Protocol(Side.SERVER, state=State.OPEN, max_size=None)
+    server.receive_data(text_of_client(message))
+    (frame,) = server.events_received()
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, frame.fin, bytes(frame.data).decode()) == (Opcode.TEXT, True, message)
+
+
+def test_no_two_messages_of_a_client_are_masked_alike() -> None:
+    assert len({text_of_client("the same") for _ in range(100)}) == 100
 
 
 def test_a_binary_message_stays_bytes() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-from bridge.frame_engine.frames import Frames
+from bridge.frame_engine.frames import text_of_server
 from bridge.frame_engine.socket import FAREWELL_WITHIN_S, EngineSocket
 
 MAX_BYTES = 1000
@@ -66,7 +66,7 @@ def closes(code: int) -> bytes:
 
 
 def sent(message: str) -> bytes:
-    return Frames(MAX_BYTES).text(message)
+    return text_of_server(message)
 
 
 @pytest.fixture
@@ -112,6 +112,11 @@ async def test_messages_are_handed_over_in_the_context_of_who_reads() -> None:
 async def test_a_message_is_with_the_transport_when_the_call_returns(line: Line) -> None:
     assert line.socket.send_now("x")
     assert line.wire.told == [sent("x")]
+
+
+async def test_messages_of_one_moment_are_one_piece_on_the_wire(line: Line) -> None:
+    assert line.socket.send_now("x", "y")
+    assert line.wire.told == [sent("x") + sent("y")]
 
 
 async def test_while_the_peer_does_not_read_messages_wait_and_then_follow_in_order(line: Line) -> None:
