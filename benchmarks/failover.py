@@ -44,7 +44,8 @@ WRITTEN_S = 11.0
 """By then the last events are on the record, also of calls whose end only their bridge has seen."""
 TOPICS = ("tea", "coffee", "bread", "honey", "butter", "cheese")
 QUESTIONS = tuple(f"Do you also sell {topic}?" for topic in TOPICS)
-REPLIES = tuple(f"Yes, we have {topic} of many kinds, and all of it is made here in the valley." for topic in TOPICS)
+REPLIES = tuple(f"{topic.capitalize()} of many kinds, and all of it is made here in the valley." for topic in TOPICS)
+"""No two begin alike: the simulated model goes on with the line whose beginning it is told was heard."""
 CALLER = Caller(
     steps=(*(CallerStep(after_ms=1100, say=question) for question in QUESTIONS), CallerStep(after_ms=1100, hang_up=True)),
     gives_up_after_s=120,

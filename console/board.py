@@ -176,6 +176,9 @@ class Board:
                 return
             if event.kind != "call.ended":
                 self.figures.calls.add(event.at, now)
+        if event.kind == "call.resumed" and event.seq <= row.seen_seq:
+            # Its bridge was killed; the numbers it had told and never stored are given out again from here on.
+            row.seen_seq = row.last_seq = event.seq - 1
         if event.seq <= row.seen_seq:
             return
         row.seen_seq = event.seq
@@ -276,13 +279,13 @@ def _apply(event: Event, row: CallRow) -> None:
             row.phase = "greeting"
         case "greeting.first_audio":
             row.greeting_latency_ms = event.whole("latency_ms")
-        case "greeting.finished" | "closing.reopened":
+        case "greeting.finished" | "closing.reopened" | "call.resumed":
             row.phase = "conversing"
         case "agent.transcript" | "caller.transcript":
             row.last_line, row.last_side = event.text("text")[:LAST_LINE_KEPT], event.kind.partition(".")[0]
         case "barge_in.cut":
             row.barge_ins += 1
-        case "closing.started":
+        case "closing.started" | "transfer.started":
             row.phase = "closing"
         case "operator.command" if event.text("action") in ("mute", "unmute"):
             row.muted = event.text("action") == "mute"

@@ -26,6 +26,7 @@ class Sequences:
         self._max_calls = max_calls
         self._max_held = max_held
         self._last: dict[str, int] = {}
+        self._at: dict[str, datetime] = {}  # when that event happened
         self._over: dict[str, None] = {}  # in the order they ended: the longest over is forgotten first
         self._held: dict[str, dict[int, Event]] = {}
         self._target: dict[str, int] = {}
@@ -76,6 +77,8 @@ class Sequences:
         """What can be passed on now that ``event`` came: it, or nothing. If nothing, see :meth:`is_behind`."""
         sid, last = event.call_sid, self._last.get(event.call_sid, 0)
         if event.seq <= last:
+            if self._is_given_out_again(event):
+                return [self._passed(event)]
             return [event] if self._is_news(event) else []
         if sid not in self._held:
             if event.seq == last + 1:
@@ -136,12 +139,19 @@ class Sequences:
         self._over[event.call_sid] = None
         return True
 
+    def _is_given_out_again(self, event: Event) -> bool:
+        """A bridge that was killed may have told numbers that it never stored; the one that carries its call on begins with this, and
+        what follows has the numbers behind it."""
+        told_at = self._at.get(event.call_sid)
+        return event.kind == "call.resumed" and event.call_sid not in self._over and told_at is not None and event.at > told_at
+
     def _seen_at(self, at: datetime) -> None:
         self._latest_at = at if self._latest_at is None else max(at, self._latest_at)
 
     def _passed(self, event: Event) -> Event:
         self._seen_at(event.at)
         self._remember(event.call_sid, event.seq)
+        self._at[event.call_sid] = event.at
         if event.kind == "call.ended":
             self._over[event.call_sid] = None
         return event
@@ -150,6 +160,7 @@ class Sequences:
         if call_sid not in self._last and len(self._last) >= self._max_calls:
             forgotten = next(iter(self._over), None) or next(iter(self._last))
             self._last.pop(forgotten, None)
+            self._at.pop(forgotten, None)
             self._over.pop(forgotten, None)
         self._last[call_sid] = seq
 

@@ -29,7 +29,9 @@ _PHASES = {
     "greeting.requested": "greeting",
     "greeting.finished": "conversing",
     "closing.started": "closing",
+    "transfer.started": "closing",
     "closing.reopened": "conversing",
+    "call.resumed": "conversing",
     "call.ended": "ended",
 }
 # A call's figures rest on these, so they go last.
@@ -120,6 +122,8 @@ class Story:
                 pass
 
     def _take_event(self, event: Event) -> None:
+        if event.kind == "call.resumed":
+            self._forget_unstored(event)
         if event.seq in self._seqs or event.seq <= self.dropped_through:
             return
         kept = _slim(event)
@@ -136,6 +140,15 @@ class Story:
         self.event_revision += 1
         if len(self._events) > MAX_EVENTS + _SLACK or self._chars > MAX_CHARS:
             self._trim()
+
+    def _forget_unstored(self, resumed: Event) -> None:
+        """What a bridge that was killed had told and never stored is not part of the call: its numbers are given out again."""
+        unstored = [event for event in self._events if event.seq >= resumed.seq and event.at < resumed.at]
+        if unstored:
+            self._events = [event for event in self._events if event not in unstored]
+            self._seqs = {event.seq for event in self._events}
+            self._chars = sum(map(_size, self._events))
+            self._phase_seq, self._mute_seq = (min(seq, resumed.seq - 1) for seq in (self._phase_seq, self._mute_seq))
 
     def _follow(self, event: Event) -> None:
         """The newest event of its sort decides, in whatever order they come."""

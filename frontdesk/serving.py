@@ -22,6 +22,7 @@ from bridge.messages import Messages
 from bridge.metrics import BridgeMetrics
 from bridge.model_breaker import ModelBreaker
 from bridge.model_pool import ModelPool
+from bridge.orphans import Orphans, orphans_ended
 from bridge.posting import posting
 from bridge.services import Services
 from bridge.settings import BridgeSettings
@@ -32,9 +33,10 @@ from calls.bus import Tally, open_bus
 from calls.bus.shared import SharedBus
 from calls.business_files import BusinessDirectory, load_businesses
 from calls.journal import Journal
+from calls.keeping import kept_for
 from calls.outbox import wanted_by
 from calls.prices import Prices
-from calls.retention import kept_for, kept_in
+from calls.retention import kept_in
 from calls.store import appointments_of, businesses_of, fleet_of, greetings_of, open_store, outbox_of
 from calls.store.base import CallStore
 from frontdesk.applied_businesses import AppliedBusinesses, followed
@@ -186,9 +188,11 @@ async def _services(
 
 
 async def _endings(stack: AsyncExitStack, settings: Settings, store: CallStore, journal: Journal, bus: Watched) -> Endings:
-    endings = Endings(store, journal, settings.bridge.owner, bus.publish)
+    owner = settings.bridge.owner
+    endings = Endings(store, journal, owner, bus.publish)
     stack.push_async_callback(endings.close)
     await endings.sweep()
+    await stack.enter_async_context(orphans_ended(Orphans(store, fleet_of(store), owner, bus.publish)))
     return endings
 
 

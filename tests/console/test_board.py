@@ -110,6 +110,12 @@ def test_what_a_snapshot_includes_is_not_applied_again_but_errors_missed_are_cou
     assert (row.errors, row.barge_ins, row.last_seq) == (1, 4, 9)
 
 
+def test_a_call_that_is_carried_on_is_followed_under_numbers_that_were_told_before() -> None:
+    told_before = [event(seq, "dtmf", digit="1") for seq in (2, 3, 4)]
+    row = told(*told_before, event(3, "call.resumed", ms=900), event(4, "closing.started", reason="farewell"))
+    assert (row.last_seq, row.phase) == (4, "closing")
+
+
 def test_an_older_snapshot_takes_nothing_back() -> None:
     board = with_calls(call(1))
     told(event(6, "caller.transcript", text="newest"), board=board)

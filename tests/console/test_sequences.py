@@ -129,6 +129,16 @@ def test_the_end_of_a_call_counts_under_a_number_seen_before_but_only_once() -> 
     assert sequences.take(event(8, kind="call.ended")) == []
 
 
+def test_a_call_that_is_carried_on_goes_on_under_the_numbers_its_dead_bridge_had_told_and_never_stored() -> None:
+    sequences = following(7)
+    for seq in (8, 9, 10):
+        sequences.take(event(seq))
+    resumed = msgspec.structs.replace(event(9, kind="call.resumed"), at=event(10).at + timedelta(seconds=1))
+    assert seqs(sequences.take(resumed)) == [9]
+    assert sequences.take(resumed) == []
+    assert [seqs(sequences.take(event(seq))) for seq in (10, 11)] == [[10], [11]]
+
+
 def test_what_could_not_be_passed_on_after_all_is_fetched_after_a_reconnection() -> None:
     sequences = following(3)
     ended = sequences.take(event(4, kind="call.ended"))

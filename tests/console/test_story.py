@@ -59,6 +59,17 @@ def line(told: Story) -> Line:
 # --- what it takes
 
 
+def test_what_a_dead_bridge_had_told_and_never_stored_gives_way_to_what_is_stored_under_its_numbers() -> None:
+    resumed = Event(SID, 3, START + timedelta(seconds=9), "call.resumed", {"ms": 800})
+    told = story(
+        event(1, "call.started"), event(2, "greeting.requested"), event(3, "dtmf", digit="1"), event(4, "closing.started")
+    )
+    for message in (resumed, resumed):
+        told.take(message)
+    assert [(one.seq, one.kind) for one in told.events] == [(1, "call.started"), (2, "greeting.requested"), (3, "call.resumed")]
+    assert told.phase == "conversing"
+
+
 def test_a_story_in_any_order_twice_over_is_the_same_story() -> None:
     events = examples.events(examples.FURNACE)
     straight, shuffled = Story(examples.FURNACE), Story(examples.FURNACE)

@@ -23,7 +23,7 @@ from calls.recordings.shelf import copy_recording
 from simulator.model.server import ModelServer
 from simulator.phone.cloud import PhoneCloud
 from simulator.phone.policies import Human, Policies
-from simulator.phone.timeline import KeySent, StartSent, StreamOver
+from simulator.phone.timeline import FirstMedia, KeySent, StartSent, StreamOver
 from simulator.scenario import CallerStep, Scenario
 from tests.calls import moto_s3
 from tests.calls.moto_s3 import BUCKET
@@ -289,6 +289,13 @@ async def test_the_recording_of_a_process_that_is_killed_plays_and_lacks_a_secon
     lasted_ms = killed[0] - began_ms
     assert lasted_ms - LOST_AT_MOST_MS <= length_ms <= lasted_ms + SAME_MOMENT_MS
     assert len(differing(recorded[:, 1], real[:, 1], SAME_MOMENT_MS)) <= EDGES
-    await served.start()
+    # the next process carries the call on, and its recording behind what there is
+    next_process = await served.start()
+    await caller.sees(FirstMedia, lambda _: len(caller.observed(FirstMedia)) == 2)
+    caller.phone.hang_up()
     await caller.is_over()
-    assert len(audio_of(path_of(record))) == len(recorded), "what comes later leaves it alone"
+    next_process.terminate()
+    assert await next_process.exit_code() == 0
+    later = audio_of(path_of(record))
+    assert len(later) > len(recorded)
+    assert (later[: len(recorded)] == recorded).all()
