@@ -1,7 +1,8 @@
 """One call's stream in the shell: sockets, tasks, timer and store around one :class:`Conversation`. It decides nothing.
 
 Tasks of a call, all gone when :meth:`CallSession.run` returns, however the call ends: the phone's reader (which reads from the
-first millisecond, while the model connects), the phone's writer, the model's socket, and short jobs (token, disposition, REST).
+first millisecond, while the model connects), the phone's writer (for what cannot be sent at once), the model's
+socket, and short jobs (token, disposition, REST).
 """
 
 import asyncio

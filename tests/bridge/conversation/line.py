@@ -92,7 +92,10 @@ class Line:
 
     def do(self, happened: given.AnyInput) -> list[wanted.AnyOutput]:
         self.story.append((self.now_ms, happened))
+        wakes_at_ms = self.core.wake_at_ms
         outputs = self.core.receive(self.now_ms, happened)
+        # A shell that asks for the next waking only when the rules were looked at is never woken too late.
+        assert self.core.is_settled_anew or self.core.wake_at_ms >= wakes_at_ms
         self.story += [(self.now_ms, output) for output in outputs]
         self.outputs += [(self.now_ms, output) for output in outputs]
         return outputs
