@@ -1,13 +1,14 @@
 # make demo   the operator console on simulated calls (ARGS=--plain: one call, told line by line)
 # make test   run the tests
-# Both do all their set-up; only python3 has to be there.
+# make synth  the templates for AWS; make deploy: them, to your account (DEPLOYMENT=mine.toml, see docs/how-to/deploy-to-aws.md)
+# All do all their set-up; only python3 has to be there.
 
 PYTHON ?= python3
 VENV ?= .venv
-export PYTHON VENV
+export PYTHON VENV DEPLOYMENT
 BIN := $(VENV)/bin
 
-.PHONY: demo test check setup format clean
+.PHONY: demo test check setup format clean synth deploy
 
 demo: $(VENV)/.runtime
 	@$(BIN)/frontdesk demo $(ARGS)
@@ -23,6 +24,14 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 setup: $(VENV)/.runtime
+
+synth:
+	@scripts/build-lambda
+	@infra/cdk synth --quiet $(STACKS)
+
+deploy:
+	@scripts/build-lambda
+	@infra/cdk deploy $(or $(STACKS),--all) $(ARGS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -56,7 +56,7 @@ class MediaStreams:
         await self._serve(await accepted(send) or AsgiSocket(receive, send), _business_of(path))
 
     def session_of(self, call_sid: CallSid) -> CallSession | None:
-        """The session that serves a call, if this process does."""
+        """The session that serves a call, if this process does; not one that has given it up."""
         of_call = (session for session in self.sessions if session.call_sid == call_sid)
         return next((session for session in of_call if not session.is_given_up), None)
 

@@ -130,7 +130,7 @@ class TaskProtection:
         asked = {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES_MIN} if wanted else {"ProtectionEnabled": False}
         try:
             async with asyncio.timeout(within_s), self._session.put(self._url, json=asked) as response:
-                body = await response.content.read(_MAX_ANSWER_BYTES)
+                body = await _whole(response.content)
         except TimeoutError:
             raise _Unprotected(f"no answer within {within_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -160,6 +160,16 @@ async def task_protection(agent_uri: str | None, capacity: Capacity, protected: 
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await protection.leave()
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """What the agent answered, in however many pieces it came. Raises ``ValueError`` if there is no end to it."""
+    body = b""
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise ValueError
+    return body
 
 
 def _check(body: bytes, status: int, wanted: bool) -> None:

@@ -15,13 +15,12 @@ import structlog
 
 from calls.business import BusinessProfile
 from calls.ids import BusinessId, CallSid
-from calls.outbox import Businesses
 from calls.record import CallRecord
 from calls.recordings.shelf import RecordingsKept
 from calls.store import appointments_of, retention_of
 from calls.store.appointments import AppointmentStore
 from calls.store.base import CallStore, StoreError
-from calls.store.retention import Keeps, RetentionStore
+from calls.store.retention import RetentionStore
 
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -57,17 +56,6 @@ def kept_in(store: CallStore) -> Kept:
         StoreUnavailable: that kind of store does not forget.
     """
     return Kept(retention_of(store), appointments_of(store), (RecordingsKept(store),))
-
-
-def kept_for(businesses: Businesses) -> Keeps:
-    """What the business files say of how long calls are kept."""
-
-    def keeps(business_id: BusinessId) -> timedelta | None:
-        profile = businesses.get(business_id)
-        days = profile.privacy.retention_days if profile is not None else None
-        return None if days is None else timedelta(days=days)
-
-    return keeps
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):

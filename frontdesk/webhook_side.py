@@ -63,6 +63,10 @@ class AnnouncedLedger:
         """See ``CallStore.append_next``."""
         return self._tell(self._store.append_next(call_sid, body, at))
 
+    def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
+        """See ``CallStore.events``."""
+        return self._store.events(call_sid, after)
+
     def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
         """See ``CallStore.resume_call``."""
         return self._store.resume_call(call_sid, why, at)

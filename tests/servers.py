@@ -57,7 +57,7 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
     """A running one, killed at the end."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
-        _do_without("redis-server is not installed; `scripts/servers` installs it")
+        do_without("redis-server is not installed; `scripts/servers` installs it")
     server = RedisServer(program, free_port(), folder)
     server.start()
     try:
@@ -70,7 +70,7 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 def aws_emulator(folder: Path) -> Iterator[str]:
     """The URL of a running emulator with nothing in it."""
     if not EMULATOR.exists():
-        _do_without("the emulator of AWS is not installed; `scripts/servers` installs it")
+        do_without("the emulator of AWS is not installed; `scripts/servers` installs it")
     port = free_port()
     environ = {
         **os.environ,
@@ -110,7 +110,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _do_without(why: str) -> NoReturn:
+def do_without(why: str) -> NoReturn:
+    """Leaves a test out, or, with ``FRONTDESK_TESTS=all``, fails it."""
     if os.environ.get("FRONTDESK_TESTS") == "all":
         pytest.fail(why)
     pytest.skip(why)

@@ -57,6 +57,9 @@ class CallLedger(Protocol):
     def append_next(self, call_sid: CallSid, body: AnyEvent, at: datetime) -> CallEvent | None:
         """Appends one event behind whatever is last."""
 
+    def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
+        """The events of a call that are behind one."""
+
     def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
         """A further stream for a live call; ``None`` if there is to be none."""
 

@@ -4,7 +4,7 @@ webhooks.
 A request is checked before a handler sees it; whatever a handler raises, the caller hears a sentence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from time import perf_counter
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from twilio.twiml.voice_response import VoiceResponse
 
 from calls.ids import CallSid
-from calls.log_context import About, note
+from calls.log_context import About, known_facts, note
 from calls.signature import SIGNATURE_HEADER, is_signed_request
 from webhooks.context import Answered, Context
 from webhooks.event import Event, call_at_hand
@@ -31,6 +31,10 @@ _FORM = "application/x-www-form-urlencoded"
 Pairs = Sequence[tuple[str, str]]
 
 
+def _no_newer_one() -> None:
+    """The token is what it was at start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioAuth:
     """How requests are known to be Twilio's.
@@ -43,6 +47,8 @@ class TwilioAuth:
     """The account's primary auth token; API keys sign nothing."""
     verify: bool = True
     """Off: unsigned requests are served. Only for a server that nobody else can reach."""
+    newer: Callable[[], str | None] = _no_newer_one
+    """Asked when a signature is wrong: the token, if it has been changed meanwhile."""
 
     def __post_init__(self) -> None:
         if self.verify and not self.auth_token:
@@ -50,6 +56,13 @@ class TwilioAuth:
                 "TWILIO_AUTH_TOKEN is not set, so no request can be known to be Twilio's; "
                 "set it to the account's primary auth token"
             )
+
+    def knows(self, url: str, form: Mapping[str, Sequence[str]], signature: str | None) -> bool:
+        """Whether the request is Twilio's."""
+        if not self.verify or is_signed_request(url, form, signature, self.auth_token):
+            return True
+        newer = self.newer() if signature else None
+        return newer is not None and is_signed_request(url, form, signature, newer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +100,7 @@ def dispatch(context: Context, auth: TwilioAuth, request: Request) -> Response:
     if handler is None:
         return plain(404, "There is no webhook at this path.")
     began_at, began_s = context.now(), perf_counter()
-    with About() as about:
+    with About(**known_facts()) as about:
         response = _checked(context, auth, replace(request, headers=headers), path=path, handler=handler)
         ms = round((perf_counter() - began_s) * 1000, 1)
         sid = about.facts.get("call_sid")
@@ -106,9 +119,7 @@ def _checked(context: Context, auth: TwilioAuth, request: Request, *, path: str,
         return parameters
     event = _event(headers, parameters)
     note(call_sid=call_at_hand(event))
-    if auth.verify and not is_signed_request(
-        _signed_url(context, path, request.raw_query), parameters.signed, headers.get(SIGNATURE_HEADER), auth.auth_token
-    ):
+    if not auth.knows(_signed_url(context, path, request.raw_query), parameters.signed, headers.get(SIGNATURE_HEADER)):
         reason = "wrong signature" if headers.get(SIGNATURE_HEADER) else "no signature"
         context.log("warning", "webhook refused", path=path, reason=reason, caller=shown(event.get("From")))
         return plain(

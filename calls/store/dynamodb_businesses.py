@@ -25,11 +25,11 @@ class DynamoBusinesses:
 
     async def version(self) -> int:
         """See :meth:`calls.store.businesses.BusinessStore.version`."""
-        return await self._table.run(self._version)
+        return await self._table.run(self.read_version)
 
     async def load(self) -> Applied:
         """See :meth:`calls.store.businesses.BusinessStore.load`."""
-        return await self._table.run(self._load)
+        return await self._table.run(self.read)
 
     async def apply(self, put: Sequence[BusinessText], remove: Sequence[BusinessId], version: int) -> int:
         """See :meth:`calls.store.businesses.BusinessStore.apply`. All or nothing as far as it fits into one transaction: up to 90
@@ -40,12 +40,14 @@ class DynamoBusinesses:
         """
         return await self._table.run(self._apply, put, remove, version)
 
-    def _version(self) -> int:
+    def read_version(self) -> int:
+        """:meth:`version`, for code that cannot await."""
         item = self._table.get(*_VERSION)
         return 0 if item is None else int(item["version"])
 
-    def _load(self) -> Applied:
-        version = self._version()  # first: what is applied meanwhile is found at the next look
+    def read(self) -> Applied:
+        """:meth:`load`, for code that cannot await."""
+        version = self.read_version()  # first: what is applied meanwhile is found at the next look
         texts = [
             BusinessText(business_id=BusinessId(item["sk"]), text=item["text"], applied_at=item["applied_at"])
             for item in self._table.query(_PK)

@@ -70,10 +70,12 @@ class DynamoCalls:
     def open_call(self, call: NewCall, at: datetime) -> OpenedCall:
         """See :meth:`calls.store.base.CallStore.open_call`. After the token was used, a repeated webhook still gets that
         token, which no bridge takes again."""
+        is_there = self._rows.known(call.call_sid) is not None
         for _ in self._attempts():
-            opened = self._opened_again(call.call_sid, at) if self._rows.known(call.call_sid) else self._opened_new(call, at)
+            opened = self._opened_again(call.call_sid, at) if is_there else self._opened_new(call, at)
             if opened is not None:
                 return opened
+            is_there = not is_there  # whoever was in between has opened this call, or another of the business
         raise _contended(call.call_sid)
 
     def claim_stream(self, token: StreamToken, owner: str, at: datetime) -> CallRecord:

@@ -36,7 +36,11 @@ class DynamoFleet:
 
     async def loads(self, since: datetime) -> list[TaskLoad]:
         """See :meth:`calls.store.fleet.FleetStore.loads`."""
-        items = await self._table.run(self._table.query, _FLEET, consistent=False)
+        return await self._table.run(self.read_loads, since)
+
+    def read_loads(self, since: datetime) -> list[TaskLoad]:
+        """:meth:`loads`, for code that cannot await."""
+        items = self._table.query(_FLEET, consistent=False)
         try:
             return [_decoder.decode(item["load"]) for item in items if parse_timestamp(item["at"]) >= since]
         except msgspec.MsgspecError as error:

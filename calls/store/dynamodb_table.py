@@ -62,16 +62,19 @@ _DELETES = 25  # items of one BatchWriteItem
 _ATTEMPTS = 12  # of what is in conflict with somebody else's write, or was left over
 _PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4)  # between requests that fail for a reason that may pass
-_PATIENCE_S = 6.0  # after which no other is made: a webhook has 15 s for all it does (Twilio, *Webhooks*)
+
+PATIENCE_S = 6.0
+"""After which what fails is not tried again."""
+
 _MADE_WITHIN = 60  # looks at a table that is being made
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def connect(threads: int = THREADS) -> Any:
+def connect(threads: int = THREADS, *, session: Any = None) -> Any:
     """A botocore client for DynamoDB; credentials, region and ``AWS_ENDPOINT_URL`` come from the environment. It costs a tenth of a
-    second and may be shared by all threads."""
+    second, a tenth of that for one more from the same botocore ``session``, and may be shared by all threads."""
     settings = Config(
         connect_timeout=1,
         read_timeout=3,
@@ -81,7 +84,7 @@ def connect(threads: int = THREADS) -> Any:
         tcp_keepalive=True,
         parameter_validation=False,  # what is wrong is refused by DynamoDB, and told apart from what may pass
     )
-    return botocore.session.get_session().create_client("dynamodb", config=settings)
+    return (session or botocore.session.get_session()).create_client("dynamodb", config=settings)
 
 
 class DynamoTable:
@@ -93,6 +96,7 @@ class DynamoTable:
         threads: requests under way at a time, of those made through :meth:`run`.
         now_s: seconds since 1970, by which an item has outlived its TTL.
         sleep: how a thread waits before it tries again.
+        patience_s: after which what fails is not tried again. A request may take four seconds more.
     """
 
     def __init__(
@@ -103,8 +107,10 @@ class DynamoTable:
         threads: int = THREADS,
         now_s: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.name = name
+        self._patience_s = patience_s
         self._client, self._is_shared, self._threads = client, client is not None, threads
         self._now_s, self._sleep = now_s, sleep
         self._connecting = threading.Lock()
@@ -337,7 +343,7 @@ class DynamoTable:
     def _call(self, operation: str, parameters: Mapping[str, Any]) -> Any:
         """One request, and again while what stands in its way may pass."""
         request = getattr(self._connected(), _METHODS[operation])
-        no_later_than_s = time.monotonic() + _PATIENCE_S
+        no_later_than_s = time.monotonic() + self._patience_s
         pauses = iter(_PAUSES_S)
         while True:
             try:

@@ -1,7 +1,9 @@
 """Opening the file of the SQLite store: what it is, its tables, its settings. All of it blocks."""
 
+import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from calls.store.base import StoreUnavailable
@@ -31,6 +33,7 @@ def writing(path: Path) -> sqlite3.Connection:
         StoreUnavailable: it is no Frontdesk store, or was written by a newer version.
         sqlite3.Error: it cannot be opened.
     """
+    _make_private(path)
     db = _connected(path, "rwc")
     try:
         _prepare(db, path)
@@ -58,6 +61,12 @@ def must_exist(path: Path) -> None:
             f"there is no call store at {path}; it is made when the first call comes in. "
             "Run this where `frontdesk serve` runs, or name its file in FRONTDESK_STORE"
         )
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone: it will hold what callers say. SQLite gives the files beside it the same permissions."""
+    with suppress(OSError):  # it is there, or cannot be made, which SQLite says better
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _connected(path: Path, mode: str) -> sqlite3.Connection:

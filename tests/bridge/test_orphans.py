@@ -46,7 +46,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     store = SqliteStore(tmp_path / "calls.db")
     await store.open()
     opened = await store.open_call(new_call(), START)
-    await store.claim_stream(opened.token, "bridge-dead", START)
+    await store.claim_stream(opened.token, "bridge-old", START)
     await store.append([CallEvent(sid(), 2, START + timedelta(seconds=3), Dtmf(digit="1"))])
     yield Service(store)
     await store.close()
@@ -64,7 +64,7 @@ async def test_a_call_of_a_dead_bridge_is_ended_at_the_second_look_where_its_rec
 
 async def test_a_call_of_a_bridge_that_lives_goes_on(service: Service) -> None:
     for _ in range(3):
-        await service.looks_later("bridge-here", "bridge-dead")
+        await service.looks_later("bridge-here", "bridge-old")
     assert not await service.ended()
 
 
@@ -84,6 +84,12 @@ async def test_a_call_that_is_carried_on_elsewhere_between_two_looks_goes_on(ser
     assert not await service.ended()
 
 
+async def test_of_many_bridges_only_one_looks(service: Service) -> None:
+    for _ in range(3):
+        await service.looks_later("bridge-a", "bridge-here")
+    assert not await service.ended()
+
+
 async def test_nobody_is_taken_for_dead_by_a_bridge_whose_own_notes_do_not_arrive(service: Service) -> None:
     for _ in range(3):
         await service.looks_later()
@@ -91,7 +97,7 @@ async def test_nobody_is_taken_for_dead_by_a_bridge_whose_own_notes_do_not_arriv
 
 
 async def test_a_bridge_that_comes_back_between_two_looks_keeps_its_call(service: Service) -> None:
-    moments: list[tuple[str, ...]] = [("bridge-here",), ("bridge-here", "bridge-dead"), ("bridge-here",)]
+    moments: list[tuple[str, ...]] = [("bridge-here",), ("bridge-here", "bridge-old"), ("bridge-here",)]
     for alive in moments:
         await service.looks_later(*alive)
     assert not await service.ended()

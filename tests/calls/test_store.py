@@ -62,6 +62,16 @@ async def test_a_used_token_is_not_replaced(store: CallStore) -> None:
         await store.claim_stream(again.token, "bridge-2", after_ms(120_000))
 
 
+async def test_a_webhook_that_is_repeated_after_the_end_finds_the_call_over(store: CallStore) -> None:
+    await store.open_call(new_call(), START)
+    await store.end_call(sid(), "caller_hung_up", after_ms(1000))
+
+    again = await store.open_call(new_call(), after_ms(2000))
+
+    assert (again.event, again.record.ended) == (None, True)
+    assert await seqs(store) == [1, 2]
+
+
 async def test_claiming_the_stream_makes_the_bridge_its_owner(store: CallStore) -> None:
     opened = await store.open_call(new_call(), START)
     record = await store.claim_stream(opened.token, "bridge-1", after_ms(900))

@@ -1,6 +1,7 @@
 """The SQLite store's file: what is made, and what is said when it cannot be."""
 
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -52,6 +53,16 @@ async def test_opening_makes_a_file_in_write_ahead_mode_with_its_version(path: P
     assert run_sql(path, "PRAGMA journal_mode") == [("wal",)]
     assert run_sql(path, "PRAGMA user_version") == [(VERSION,)]
     assert run_sql(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_a_new_store_is_its_owners_alone(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.open_call(new_call(), START)
+    files = sorted(path.parent.glob(f"{path.name}*"))
+    assert len(files) == 3
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+    await store.close()
 
 
 async def test_what_was_stored_is_there_after_reopening(path: Path) -> None:

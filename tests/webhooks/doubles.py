@@ -107,6 +107,9 @@ class MemoryLedger:
         self.written.append(event)
         return event
 
+    def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
+        return [event for event in self.written if event.call_sid == call_sid and event.seq > after]
+
     def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
         record = self.records.get(call_sid)
         if record is None or record.ended or not self.resumes_left:

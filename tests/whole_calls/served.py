@@ -34,9 +34,9 @@ class Balancer:
         self._port = asyncio.get_running_loop().create_future()
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Balancer"]:
-        """Balances while the block runs."""
-        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+    async def listening(self, port: int = 0) -> AsyncIterator["Balancer"]:
+        """Balances while the block runs, at any free port or at one that others know already."""
+        server = await asyncio.start_server(self._pass_on, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._connections: set[asyncio.Task[Any]] = set()
         try:
