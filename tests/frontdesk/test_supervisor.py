@@ -17,29 +17,35 @@ from frontdesk.worker_process import WorkerProcess, start_worker
 
 WITHIN_S = 20.0
 
-WORKER = """
-import select, socket, sys
+_PROGRAM = """
+import os, select, signal, socket, sys
 from frontdesk.worker_channel import ChannelClosed, WorkerEnd
+told, tell = os.pipe()
+signal.signal(signal.SIGTERM, {at_sigterm})
 end = WorkerEnd(socket.socket(fileno=int(sys.argv[-1])))
 end.ready()
 open_connections = []
 try:
     while True:
-        readable, _, _ = select.select([end, *open_connections], [], [])
+        readable, _, _ = select.select([end, told, *open_connections], [], [])
+        if told in readable and end not in readable:
+            break
         for one in readable:
             if one is end:
                 connection = end.take()
-                connection.sendall(b"%d\\n" % __import__("os").getpid())
+                connection.sendall(b"%d\\n" % os.getpid())
                 open_connections.append(connection)
-            else:
+            elif one is not told:
                 open_connections.remove(one)
                 one.close()
                 end.connection_closed()
 except ChannelClosed:
     pass
 """
-"""Tells every caller its process id and keeps the connection until they hang up."""
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + WORKER
+WORKER = _PROGRAM.format(at_sigterm='lambda *_: os.write(tell, b"!")')
+"""Tells every caller its process id and keeps the connection until they hang up, or until it is told to go and has taken all it was
+given."""
+STUBBORN = _PROGRAM.format(at_sigterm="signal.SIG_IGN")
 DIES = "import sys; sys.exit({})"
 
 
