@@ -35,9 +35,9 @@ class Greeting:
         """There is no more of it to come than is played now."""
         self.is_recorded = self.text_is_done = self.response_is_done = True
 
-    def goes_on(self) -> None:
-        """What the model said was not all of it."""
-        self.text_is_done = self.response_is_done = False
+    def broke_off(self, *, is_whole: bool) -> None:
+        """The model says no more of it for now. ``is_whole``: its last word had come."""
+        self.text_is_done = self.response_is_done = is_whole
 
     @property
     def is_complete(self) -> bool:

@@ -315,22 +315,22 @@ class ModelLeg:
 
     def go_on(self, response: Response) -> None:
         """A response has ended in the middle, its session has not: the rest of it is asked for once."""
+        rest = self._rest(response)
+        if rest is not None:
+            self._conversation.voice.responses.want_first(msgspec.structs.replace(rest, attempt=2))
+
+    def _rest(self, response: Response) -> Wish | None:
+        """What is left to be said; ``None`` if the last word is on the phone already."""
         conversation = self._conversation
+        heard, whole = conversation.voice.broke_off(response), response.wish.text
         if response.purpose is Purpose.GREETING:
-            conversation.greeting.goes_on()
-        conversation.voice.responses.want_first(msgspec.structs.replace(self._rest(response), attempt=2))
-
-    def _rest(self, response: Response) -> Wish:
-        instruction = self._how_to_go_on(response.wish, self._conversation.voice.broke_off(response))
-        return msgspec.structs.replace(response.wish, instruction=instruction, told=False)
-
-    def _how_to_go_on(self, wish: Wish, heard: str) -> str:
-        whole = wish.text
-        if wish.purpose is Purpose.GREETING:
-            whole = self._conversation.greeting_text()
-        if whole is not None and (rest := rest_of(whole, heard)):
-            return model_messages.verbatim(rest)
-        return GO_ON.format(heard=heard) if heard else _SAY_IT
+            whole = conversation.greeting_text()
+        is_whole = whole is not None and whole.split() == heard.split()
+        if response.purpose is Purpose.GREETING:
+            conversation.greeting.broke_off(is_whole=is_whole)
+        if is_whole:
+            return None
+        return msgspec.structs.replace(response.wish, instruction=_how_to_go_on(whole, heard), told=False)
 
     def take_up(self) -> None:
         """The new session is told everything and asked to go on where somebody waits; then it hears the caller."""
@@ -395,6 +395,12 @@ def rest_of(whole: str, heard: str) -> str:
     """What is left to be said of a text of which the first words were heard; empty if they are others, or all."""
     words, so_far = whole.split(), heard.split()
     return " ".join(words[len(so_far) :]) if words[: len(so_far)] == so_far else ""
+
+
+def _how_to_go_on(whole: str | None, heard: str) -> str:
+    if whole is not None and (rest := rest_of(whole, heard)):
+        return model_messages.verbatim(rest)
+    return GO_ON.format(heard=heard) if heard else _SAY_IT
 
 
 GO_ON = (

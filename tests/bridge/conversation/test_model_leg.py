@@ -1,6 +1,6 @@
 """Which session of the model a call is on, and how another one takes its place."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from itertools import pairwise
 
 import msgspec
@@ -208,8 +208,8 @@ def test_a_turn_nobody_has_written_down_is_heard_again_from_its_first_sound() ->
     line.model_closes()
     line.media(SPEECH_20_MS)
     line.model_is_replaced(after_ms=300)
-    again = [event for event in line.sent_to_model[sent:] if event["type"] == "input_audio_buffer.append"]
-    assert len(again) == 101
+    again = [b64decode(event["audio"]) for event in line.sent_to_model[sent:] if event["type"] == "input_audio_buffer.append"]
+    assert b"".join(again) == b64decode(SPEECH_20_MS) * 101
     assert line.creates == creates
     line.turn_begins("d1", 0)
     line.turn_ends("d1", 2000)
@@ -273,6 +273,25 @@ def test_the_rest_of_a_greeting_that_breaks_off_is_said_word_for_word_and_stays_
     line.speak("Acme, how can I help you?", 900)
     line.play(3000)
     assert line.phase is Phase.CONVERSING
+
+
+def test_a_greeting_whose_last_word_had_come_is_not_gone_on_with() -> None:
+    """The model had only not said yet that this was all."""
+    line = Line().requested()
+    line.session_updated()
+    line.begin_speaking()
+    line.model(
+        {"type": "response.output_audio_transcript.delta", "response_id": line.current_response}
+        | item_of(line, PROFILE.greeting_text)
+    )
+    line.audio(len(PROFILE.greeting_text) * 60)
+    sent = len(line.sent_to_model)
+    line.model_closes()
+    line.model_is_replaced(after_ms=100)
+    assert told_since(line, sent) == [("assistant", PROFILE.greeting_text)]
+    line.play(5000)
+    assert line.phase is Phase.CONVERSING
+    assert lines_said(line) == [PROFILE.greeting_text]
 
 
 # --- tools ---
