@@ -72,7 +72,7 @@ class Answers:
         if not any(item.role == "assistant" and not item.spoken and item.text.rstrip(".… ").split() == said for item in items):
             return quoted
         own = [line for reply in self._mind.replies for line in (reply.say, reply.after_tools) if line]
-        begun = [line.split() for line in [*own, self._mind.otherwise] if line.split()[: len(said)] == said]
+        begun = [line.split() for line in [*own, self._mind.otherwise] if _begins(line.split(), said)]
         return next((" ".join(words[len(said) :]) for words in begun if len(words) > len(said)), self._mind.otherwise)
 
     def _after_tools(self, output: Item) -> Answer:
@@ -121,6 +121,12 @@ def _rest_of_cut_line(items: Sequence[Item], quoted: str) -> str:
     if last is None or not last.cut:
         return quoted
     heard, line = quoted.rstrip(".… ").split(), last.spoken.split()
-    if len(heard) >= len(line) or line[: len(heard)] != heard:
+    if len(heard) >= len(line) or not _begins(line, heard):
         return quoted
     return " ".join(line[len(heard) :])
+
+
+def _begins(line: list[str], words: list[str]) -> bool:
+    """Whether a line begins with these words, the last of which has lost its full stop."""
+    begun = line[: len(words)]
+    return [*begun[:-1], *(word.rstrip(".…") for word in begun[-1:])] == words

@@ -107,6 +107,13 @@ def test_a_line_that_was_cut_off_is_taken_up_where_it_ended(quoted: str, line: s
     assert Answers(MIND).next(items, ()).say == line
 
 
+def test_a_line_that_was_cut_off_after_a_sentence_is_taken_up_with_the_next() -> None:
+    whole, asks = "We close at five. Anything else?", text('You were cut off after "We close at five."', "system")
+    assert Answers(MIND).next([said(whole, cut=True), asks], ()).say == "Anything else?"
+    retold = Answers(Mind(replies=(Reply(hears="close", say=whole),)))
+    assert retold.next([text("We close at five.", "assistant"), asks], ()).say == "Anything else?"
+
+
 def test_a_line_that_was_not_cut_off_may_be_quoted_again() -> None:
     items = [said("Are you still there? Hello?"), text('Say "Are you still there?"', "system")]
     assert Answers(MIND).next(items, ()).say == "Are you still there?"
