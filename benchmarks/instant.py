@@ -40,6 +40,8 @@ FULL_WITHIN_S = 60.0
 AT_ONCE = Target(statistic="p95", most=20)
 TOLERANCE_MS = 20
 """Of the connection, this much may have passed before `start`."""
+LATE = "  far ends late"
+"""How late the loop of phone and model was while the recorded greetings were measured; they are no better known than that."""
 TITLE = "greeting latency: `start` → first audio, at the phone"
 NUMBER = "+15005560000"
 
@@ -182,12 +184,14 @@ async def case(ends: FarEnds, bridges: Bridges, timing: ModelTiming, all_ways: S
     for dialling in all_ways:
         name = f"first audio {timing.time_to_first_audio_ms:g}, connect {timing.connect_ms:g}, {dialling}"
         say(f"{name}: {dialling.rounds} rounds")
-        seen: dict[str, list[float]] = {who: [] for who in bridges.named()}
+        seen: dict[str, list[float]] = {who: [] for who in (*bridges.named(), LATE)}
         for _ in range(dialling.rounds):
             for who, program in bridges.named().items():
                 if who == "warm":
                     await is_full(program, most)
+                ends.lag.late_ms.clear()
                 seen[who] += await round_of(ends, program, dialling, slow_ms)
+            seen[LATE] += ends.lag.late_ms
         rows += rows_of(name, seen, timing.connect_ms, has_target=not dialling.is_burst)
     return rows
 
@@ -201,6 +205,7 @@ def rows_of(name: str, seen: dict[str, list[float]], connect_ms: float, *, has_t
         row("warm", name, seen["warm"]),
         row("  saved by warm", name, saved, target),
         row("recorded", name, seen["recorded"], AT_ONCE if has_target else None),
+        row(LATE, name, seen[LATE]),
     ]
 
 

@@ -28,12 +28,13 @@ from simulator.model.timing import ModelTiming
 from simulator.phone.running import RunningCall
 from simulator.scenario import Caller, CallerStep, Mind, Reply, Scenario
 
-AT_ONCE = 10
+AT_ONCE = 25
 QUESTIONS = ("Do you sell tea?", "Are you open today?")
 REPLIES = (
     "We sell green tea and black tea, and on market days a smoked one from the mountains. Which one would you like?",
-    "We are open until five in the afternoon, and on Fridays until two. Is there anything else?",
+    "Today until five in the afternoon, and on Fridays until two. Is there anything else?",
 )
+"""They begin differently: the simulated model goes on with the line whose beginning it is told was heard."""
 CALLER = Caller(
     steps=(*(CallerStep(after_ms=1200, say=question) for question in QUESTIONS), CallerStep(after_ms=1200, hang_up=True)),
     gives_up_after_s=45,
