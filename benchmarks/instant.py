@@ -3,7 +3,7 @@
 Three bridges run side by side in processes of their own; phone and model are simulated in this one. In each case, a time to the first
 audio and a time to connect on the model's side, the three are measured in turn, round by round, so that what else the machine does
 hits all alike: *cold* connects at the handshake of the stream, *warm* takes a socket that is open, *recorded* plays the greeting from a
-recording. Warm sockets are opened anew for each case and are all there before a round begins.
+recording. Warm sockets are opened anew for each case; all of them are there before a round begins, whosever it is.
 
 Several calls dial in two ways: one after the other within two seconds, so that all are up together in the end, and all in the same
 instant (*burst*), which no phone line delivers; that one has no target.
@@ -187,8 +187,9 @@ async def case(ends: FarEnds, bridges: Bridges, timing: ModelTiming, all_ways: S
         seen: dict[str, list[float]] = {who: [] for who in (*bridges.named(), LATE)}
         for _ in range(dialling.rounds):
             for who, program in bridges.named().items():
-                if who == "warm":
-                    await is_full(program, most)
+                await is_full(
+                    bridges.warm, most
+                )  # its own calls need them, and nobody else is to be held up by their being opened
                 ends.lag.late_ms.clear()
                 seen[who] += await round_of(ends, program, dialling, slow_ms)
             seen[LATE] += ends.lag.late_ms
