@@ -194,8 +194,9 @@ def test_only_so_many_unsettled_lines_are_kept() -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, "x", [1, [2]], {"a": {"b": "c"}}, {"": None}, 10**30, "\x1b[31m", -1])
-@pytest.mark.parametrize("kind", [*story_module._PHASES, *story_module._LASTING, "agent.transcript", "barge_in.cut", "tool.called",
-                                  "tool.finished", "operator.command", "error", "model.lost", "dtmf", "something.new"])  # fmt: skip
+@pytest.mark.parametrize("kind", [*sorted(story_module._PHASES), *sorted(story_module._LASTING), "agent.transcript", "barge_in.cut",
+                                  "tool.called", "tool.finished", "operator.command", "error", "model.lost", "dtmf",
+                                  "something.new"])  # fmt: skip
 def test_fields_of_any_type_are_taken(kind: str, value: Any) -> None:
     names = ("text", "item_id", "previous_item_id", "heard_ms", "interrupted", "unheard", "fields", "usage", "reason", "name",
              "action", "speech_ms", "reaction_ms", "ms", "ok", "message", "duration_ms", "cost_usd")  # fmt: skip
