@@ -17,6 +17,7 @@ from frontdesk.runner import run
 from frontdesk.stage import plan_of, prepare_voices, stage
 from simulator.phone.recording import Recording
 from simulator.scenario import Scenario, ScenarioError, shipped
+from simulator.voice import VoiceError
 
 GIVE_UP_S = 120
 SETTLE_S = 3.0
@@ -43,7 +44,7 @@ def demo(*, hebrew: bool, fast: bool, wav: Path | None) -> ExitCode:
                 f"\n  {wav}: the call, {recording.duration_ms / 1000:.1f} s; the caller left, what they heard right",
                 soft_wrap=True,
             )
-    except (BusinessFileError, ScenarioError, OSError) as error:
+    except (BusinessFileError, ScenarioError, VoiceError, OSError) as error:
         click.echo(f"frontdesk: {error}", err=True)
         return ExitCode.FAILED
     console.print("\n  The call went as scripted." if went_well else "\n  The call did NOT go as scripted.", style="bold")

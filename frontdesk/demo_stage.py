@@ -252,7 +252,7 @@ def main() -> ExitCode:
     businesses = Path(os.environ.get("FRONTDESK_BUSINESSES") or "businesses")
     try:
         run(play(options.calls, options.seed, businesses, _tell))
-    except (BusinessFileError, ScenarioError, OSError) as error:
+    except (BusinessFileError, ScenarioError, voice.VoiceError, OSError) as error:
         _tell({"error": str(error)})
         return ExitCode.FAILED
     except KeyboardInterrupt:

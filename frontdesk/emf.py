@@ -21,8 +21,8 @@ from calls import events
 from calls.events import CallEvent
 from calls.ids import CallSid
 from webhooks.context import Answered
+from webhooks.emf import NAMESPACE
 
-NAMESPACE = "Frontdesk"
 MAX_VALUES = 100
 """Values of one figure in one document (*Embedded metric format*, "Target members")."""
 MAX_WAITING = 10_000
@@ -73,8 +73,8 @@ class EmbeddedMetrics:
     """Gathers figures and makes documents of them. ``task``: the process's name, a property to search by and no dimension, since
     CloudWatch bills every figure of every dimension it has ever seen in a month."""
 
-    def __init__(self, registry: CollectorRegistry, *, service: str, task: str) -> None:
-        self._registry = registry
+    def __init__(self, registry: CollectorRegistry, *, service: str, task: str, namespace: str = NAMESPACE) -> None:
+        self._registry, self._namespace = registry, namespace
         self._facts = {"Service": service, "Task": task}
         self._before: dict[str, float] = {}
         self._lags_before: dict[float, float] = {}
@@ -109,7 +109,7 @@ class EmbeddedMetrics:
                     del values[:MAX_VALUES]
             if not figures:
                 return made
-            made.append(document(figures, self._facts, now_ms))
+            made.append(document(figures, self._facts, now_ms, self._namespace))
             figures = {}
 
     def _keep(self, name: str, ms: float) -> None:
@@ -150,10 +150,12 @@ def below(buckets: Mapping[float, float], share: float) -> float | None:
     return next((bound for bound in bounds if buckets[bound] >= whole * share), bounds[-1])
 
 
-def document(figures: Mapping[str, tuple[Unit, float | list[float]]], facts: Mapping[str, str], now_ms: int) -> str:
+def document(
+    figures: Mapping[str, tuple[Unit, float | list[float]]], facts: Mapping[str, str], now_ms: int, namespace: str
+) -> str:
     """One document: the figures with their units, for the dimension ``Service``, and the facts beside them."""
     directive = {
-        "Namespace": NAMESPACE,
+        "Namespace": namespace,
         "Dimensions": [["Service"]],
         "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in figures.items()],
     }

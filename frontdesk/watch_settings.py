@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 
 from frontdesk.logs import LEVELS, LogFormat
+from webhooks.emf import NAMESPACE, NAMESPACES
 
 INSTALL_OTEL = "pip install 'frontdesk[otel]'"
 DEFAULT_INTERVAL_S = 60
@@ -25,6 +26,8 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the log tells what happens in calls; not an environment's to say."""
     emf_interval_s: int | None = None
     """Seconds between two documents of figures for CloudWatch; ``None``: there are none."""
+    emf_namespace: str = NAMESPACE
+    """CloudWatch's, for those figures."""
     traces: bool = False
     """Whether a trace of each call is sent to an OpenTelemetry collector."""
     traces_endpoint: str | None = None
@@ -45,6 +48,7 @@ def read_watch_settings(environ: Mapping[str, str]) -> WatchSettings:
         log_level=LEVELS[level],
         log_format=_log_format(environ),
         emf_interval_s=_emf_interval_s(environ),
+        emf_namespace=_emf_namespace(environ),
         traces=_traces(environ, endpoint),
         traces_endpoint=endpoint,
     )
@@ -66,6 +70,13 @@ def _emf_interval_s(environ: Mapping[str, str]) -> int | None:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 3600:
         raise WatchUnusable(f"FRONTDESK_METRICS_INTERVAL_S={text} is not a whole number between 1 and 3600.")
     return int(text) if form == "emf" else None
+
+
+def _emf_namespace(environ: Mapping[str, str]) -> str:
+    namespace = environ.get("FRONTDESK_METRICS_NAMESPACE") or NAMESPACE
+    if not NAMESPACES.fullmatch(namespace):
+        raise WatchUnusable(f"FRONTDESK_METRICS_NAMESPACE={namespace} is no namespace of CloudWatch; write {NAMESPACE}/NAME.")
+    return namespace
 
 
 def _traces(environ: Mapping[str, str], endpoint: str | None) -> bool:

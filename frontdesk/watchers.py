@@ -26,7 +26,8 @@ async def watched(
     onlookers: list[Onlooker] = [Story()] if settings.watch.story else []
     async with AsyncExitStack() as stack:
         if settings.watch.emf_interval_s is not None:
-            figures = EmbeddedMetrics(metrics.registry, service=SERVICE, task=settings.bridge.owner)
+            namespace = settings.watch.emf_namespace
+            figures = EmbeddedMetrics(metrics.registry, service=SERVICE, task=settings.bridge.owner, namespace=namespace)
             await stack.enter_async_context(writing(figures, out or sys.stderr, settings.watch.emf_interval_s))
             onlookers.append(figures)
         if settings.watch.traces:

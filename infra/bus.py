@@ -23,7 +23,8 @@ class Bus(Stack):
             major_engine_version="8",
             serverless_cache_name=f"{settings.name}-bus",
             description="Live events and commands between bridge tasks",
-            subnet_ids=network.vpc.select_subnets(subnet_group_name=INNER).subnet_ids,
+            # Three at most, which is what it takes by itself where none are named.
+            subnet_ids=network.vpc.select_subnets(subnet_group_name=INNER).subnet_ids[:3],
             security_group_ids=[network.bus.security_group_id],
             snapshot_retention_limit=0,
             cache_usage_limits=limits.CacheUsageLimitsProperty(

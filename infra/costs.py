@@ -113,7 +113,7 @@ class Size:
     reads_a_task_h: float = 600.0
     """Each looks for changed businesses, orphaned calls and what is to be posted."""
     metrics: int = 23
-    alarms: int = 25
+    alarms: int = 26
     secrets: int = 4
 
     def task_hours(self, traffic: Traffic) -> float:

@@ -34,7 +34,7 @@ FALLBACK_TIMEOUT_S = 5
 FALLBACK_MEMORY_MB = 256
 
 METRICS_NAMESPACE = "Frontdesk"
-"""Of the figures that bridge and webhooks write into their logs."""
+"""Begins the namespace of the figures that bridge and webhooks write into their logs; the deployment's name follows."""
 METRICS_INTERVAL_S = 60
 
 WEBHOOK_PATHS = (

@@ -23,7 +23,7 @@ from infra.bus import Bus
 from infra.data import RECORDINGS_PREFIX, Data
 from infra.exceptions import accept
 from infra.log_groups import log_group
-from infra.metrics import bridge
+from infra.metrics import Figures, namespace_of
 from infra.network import PUBLIC, Network
 from infra.permissions import BRIDGE_ON_TABLE, on_table
 from infra.settings import Settings
@@ -54,7 +54,7 @@ class Media(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id, **stack)
-        self._settings, self._network = settings, network
+        self._settings, self._network, self._figures = settings, network, Figures(settings)
         self.cluster = ecs.Cluster(self, "Cluster", vpc=network.vpc, cluster_name=settings.name)
         accept(
             self.cluster,
@@ -84,6 +84,8 @@ class Media(Stack):
             internet_facing=True,
             security_group=self._network.door,
             idle_timeout=Duration.seconds(figures.ALB_IDLE_S),
+            # An hour by default. Whether a connection that has become a WebSocket counts is not documented, so no call gets there.
+            client_keep_alive=Duration.minutes(self._settings.bake_min),
             drop_invalid_header_fields=True,
             deletion_protection=self._settings.protected,
         )
@@ -125,6 +127,8 @@ class Media(Stack):
         )
 
     def _rule(self) -> elb.ApplicationListenerRule:
+        """What leads to the tasks. ECS moves its weights with every deployment, and CloudFormation knows nothing of it: an update that
+        changes anything about this rule puts them back to blue, where there may be no task. So it stays as it is; a test holds it."""
         certificate = acm.Certificate.from_certificate_arn(self, "Certificate", self._settings.media_certificate_arn)
         listener = self.balancer.add_listener(
             "Https",
@@ -215,6 +219,7 @@ class Media(Stack):
             "FRONTDESK_MAX_CALLS": str(settings.max_calls_per_task),
             "FRONTDESK_DRAIN_S": str(figures.DRAIN_S),
             "FRONTDESK_METRICS": "emf",
+            "FRONTDESK_METRICS_NAMESPACE": namespace_of(settings),
             "FRONTDESK_METRICS_INTERVAL_S": str(figures.METRICS_INTERVAL_S),
             "FRONTDESK_LOG_FORMAT": "json",
             "AWS_DEFAULT_REGION": self.region,
@@ -256,7 +261,8 @@ class Media(Stack):
             "Service",
             cluster=self.cluster,
             task_definition=task,
-            desired_count=settings.least_tasks,
+            # No desired_count: each deployment would put it back to that, whatever scaling has made of it. It begins with one task, and
+            # scaling makes it `least_tasks` as soon as it is registered.
             assign_public_ip=True,
             vpc_subnets=ec2.SubnetSelection(subnet_group_name=PUBLIC),
             security_groups=[self._network.tasks],
@@ -287,6 +293,7 @@ class Media(Stack):
 
     def _roll_back_alarms(self) -> list[cloudwatch.Alarm]:
         """What sends new calls back to the old tasks while a deployment lasts."""
+        bridge = self._figures.bridge
         return [
             cloudwatch.Alarm(
                 self,
@@ -312,7 +319,7 @@ class Media(Stack):
         count.scale_to_track_custom_metric(
             "Calls",
             # Each task says once a minute how full it is; the average of what they say falls when there are more of them.
-            metric=bridge("CapacityUsed", "Average"),
+            metric=self._figures.bridge("CapacityUsed", "Average"),
             target_value=settings.target_capacity_percent,
             scale_out_cooldown=Duration.seconds(60),
             scale_in_cooldown=Duration.minutes(15),

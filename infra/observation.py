@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.data import Data
+from infra.data import INDEXES, Data
 from infra.media import Media
-from infra.metrics import bridge, webhooks
+from infra.metrics import Figures
 from infra.settings import Settings
 from infra.webhooks import Webhooks
 
@@ -42,15 +44,22 @@ class Observation(Stack):
         self, scope: Construct, id: str, settings: Settings, *, data: Data, webhooks: Webhooks, media: Media, **stack: Any
     ) -> None:
         super().__init__(scope, id, **stack)
-        topic = sns.Topic(self, "Alarms", topic_name=f"{settings.name}-alarms", enforce_ssl=True)
-        if settings.alarm_email:
-            topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
-        tells = actions.SnsAction(topic)
-        for watch in (*_of_calls(), *_of_webhooks(webhooks), *_of_the_rest(data, media)):
+        figures = Figures(settings)
+        tells = actions.SnsAction(self._topic(settings))
+        for watch in (*_of_calls(figures, settings), *_of_webhooks(figures, webhooks), *_of_the_rest(data, media)):
             alarm = self._alarm(settings, watch)
             alarm.add_alarm_action(tells)
             alarm.add_ok_action(tells)
-        self._dashboard(settings, data, webhooks, media)
+        self._dashboard(settings, figures, data, webhooks, media)
+
+    def _topic(self, settings: Settings) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", topic_name=f"{settings.name}-alarms", enforce_ssl=True)
+        # A topic with a policy of its own has lost the one by which everything of the account may publish to it.
+        of_this_account = {"StringEquals": {"aws:SourceAccount": self.account}}
+        topic.grant_publish(iam.ServicePrincipal("cloudwatch.amazonaws.com", conditions=of_this_account))
+        if settings.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
+        return topic
 
     def _alarm(self, settings: Settings, watch: Watch) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
@@ -66,7 +75,8 @@ class Observation(Stack):
             treat_missing_data=watch.missing,
         )
 
-    def _dashboard(self, settings: Settings, data: Data, hooks: Webhooks, media: Media) -> None:
+    def _dashboard(self, settings: Settings, figures: Figures, data: Data, hooks: Webhooks, media: Media) -> None:
+        bridge, webhooks = figures.bridge, figures.webhooks
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=settings.name, default_interval=Duration.hours(3))
         dashboard.add_widgets(
             _graph("Calls", bridge("LiveCalls", "Sum"), bridge("CallsAccepted", "Sum"), webhooks("CallsOffered", "Sum")),
@@ -95,8 +105,10 @@ def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(title=title, left=list(metrics), width=6)
 
 
-def _of_calls() -> list[Watch]:
+def _of_calls(figures: Figures, settings: Settings) -> list[Watch]:
+    bridge, webhooks = figures.bridge, figures.webhooks
     breaching = cloudwatch.TreatMissingData.BREACHING
+    too_full = max(85, settings.target_capacity_percent + 5)
     return [
         Watch("greeting-latency", bridge("GreetingLatency", "p95"), 1500, "Callers wait too long for the first word.", 3, 5),
         Watch("turn-latency", bridge("TurnLatency", "p95"), 3000, "Callers wait too long for answers.", 5, 10),
@@ -119,15 +131,15 @@ def _of_calls() -> list[Watch]:
             5,
         ),
         Watch("loop-lag", bridge("LoopLag", "Maximum"), 100, "A task is too busy: audio is late, it takes no new calls.", 3, 5),
-        Watch("capacity", bridge("CapacityUsed", "Average"), 85, "More calls than scaling keeps up with.", 5, 5),
+        Watch("capacity", bridge("CapacityUsed", "Average"), too_full, "More calls than scaling keeps up with.", 5, 5),
         Watch("bus", bridge("BusUp", "Minimum"), 1, "Operators do not see the calls of other tasks.", 5, 5, _BELOW),
         Watch("no-bridge", bridge("Accepting", "Sum"), 1, "No task takes calls.", 3, 3, _BELOW, breaching),
         Watch("turned-away", webhooks("CallsTurnedAway", "Sum"), 5, "Callers were turned away: lines, budget or capacity.", 3, 5),
     ]
 
 
-def _of_webhooks(hooks: Webhooks) -> list[Watch]:
-    a_minute = Duration.minutes(1)
+def _of_webhooks(figures: Figures, hooks: Webhooks) -> list[Watch]:
+    webhooks, a_minute = figures.webhooks, Duration.minutes(1)
     return [
         Watch("webhooks-failed", webhooks("WebhooksFailed", "Sum"), 1, "A handler failed; the caller heard a fallback.", 2, 5),
         Watch(
@@ -162,12 +174,6 @@ def _of_webhooks(hooks: Webhooks) -> list[Watch]:
 
 def _of_the_rest(data: Data, media: Media) -> list[Watch]:
     a_minute = Duration.minutes(1)
-    throttled = [
-        data.table.metric(name, statistic="Sum", period=a_minute) for name in ("ReadThrottleEvents", "WriteThrottleEvents")
-    ]
-    either = cloudwatch.MathExpression(
-        expression="r + w", using_metrics=dict(zip("rw", throttled, strict=True)), period=a_minute, label="throttled"
-    )
     unhealthy = cloudwatch.MathExpression(
         expression="b + g",
         using_metrics={
@@ -177,8 +183,10 @@ def _of_the_rest(data: Data, media: Media) -> list[Watch]:
         period=a_minute,
         label="unhealthy tasks",
     )
+    refused = media.balancer.metrics.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT, period=a_minute, statistic="Sum")
     return [
-        Watch("table-throttled", either, 1, "The table refuses requests; events wait.", 3, 5),
+        Watch("table-throttled", _throttled(data), 1, "The table refuses requests; events wait.", 3, 5),
+        Watch("balancer-5xx", refused, 5, "The load balancer has no task to lead to: streams do not reach a bridge.", 2, 5),
         Watch(
             "task-unhealthy",
             unhealthy,
@@ -192,6 +200,25 @@ def _of_the_rest(data: Data, media: Media) -> list[Watch]:
         ),
         Watch("memory", media.service.metric_memory_utilization(period=a_minute), 85, "Tasks run out of memory.", 5, 10),
     ]
+
+
+def _throttled(data: Data) -> cloudwatch.MathExpression:
+    """Of the table and its indexes: a key that is asked too often is most likely an index's. Filled up with zeros, since an alarm on
+    DynamoDB's figures stays as it is while there are none (Amazon CloudWatch, *PutMetricAlarm*), and these are there only when one is
+    refused."""
+    found = {}
+    for index in (None, *INDEXES):
+        dimensions = {"TableName": data.table.table_name} | ({"GlobalSecondaryIndexName": index} if index else {})
+        for name in ("ReadThrottleEvents", "WriteThrottleEvents"):
+            found[f"{name[0].lower()}_{index or 'table'}"] = cloudwatch.Metric(
+                namespace="AWS/DynamoDB", metric_name=name, dimensions_map=dimensions, statistic="Sum", period=Duration.minutes(1)
+            )
+    return cloudwatch.MathExpression(
+        expression=" + ".join(f"FILL({id}, 0)" for id in found),
+        using_metrics=found,
+        period=Duration.minutes(1),
+        label="throttled",
+    )
 
 
 def _api_5xx(hooks: Webhooks) -> cloudwatch.Metric:

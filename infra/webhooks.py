@@ -27,6 +27,7 @@ from infra.figures import (
     WEBHOOK_TIMEOUT_S,
 )
 from infra.log_groups import log_group, writer_of
+from infra.metrics import namespace_of
 from infra.permissions import WEBHOOKS_ON_TABLE, on_table
 from infra.settings import Settings
 
@@ -108,6 +109,7 @@ class Webhooks(Stack):
                 "FRONTDESK_STORE": f"dynamodb:{data.table.table_name}",
                 "TWILIO_AUTH_TOKEN_ARN": f"{arn_of(data.twilio)}:auth_token::",
                 "STREAM_TOKEN_SECRET_ARN": f"{arn_of(data.stream_token)}:secret::",
+                "FRONTDESK_METRICS_NAMESPACE": namespace_of(settings),
             },
             # The version before stays, so that going back is one command.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),

@@ -12,10 +12,11 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib import import_module
 from threading import Lock
+from types import ModuleType
 from typing import Final
 
-import espeakng_loader
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -107,15 +108,25 @@ def _synthesise(text: str, voice: str) -> NDArray[np.int16]:
     return np.frombuffer(b"".join(pieces), np.int16)
 
 
+def _package() -> ModuleType:
+    """What brings the library along. The container image is without it: nothing simulated runs there."""
+    try:
+        return import_module("espeakng_loader")
+    except ModuleNotFoundError as error:
+        raise VoiceError(
+            "nobody here can speak: eSpeak NG is not installed; install the package espeakng-loader, or run this in a checkout"
+        ) from error
+
+
 def _loaded() -> ctypes.CDLL:
     try:
-        return ctypes.CDLL(espeakng_loader.get_library_path())
+        return ctypes.CDLL(_package().get_library_path())
     except OSError as error:
         raise VoiceError(f"eSpeak NG cannot be loaded: {error}; reinstall the package espeakng-loader") from error
 
 
 def _start(library: ctypes.CDLL, voice: str, callback: object) -> None:
-    folder = espeakng_loader.get_data_path().encode()
+    folder = _package().get_data_path().encode()
     if library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, folder, _INITIALIZE_DONT_EXIT) != _ESPEAK_RATE_HZ:
         raise VoiceError("eSpeak NG does not start: its voice files are missing; reinstall the package espeakng-loader")
     library.espeak_SetSynthCallback(callback)

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from redis import Redis
 
 EMULATOR = Path(__file__).parents[1] / ".venv-emulator" / "bin" / "ministack"
 STARTED_WITHIN_S = 30.0
@@ -25,24 +26,22 @@ REGION = "us-east-1"
 class RedisServer:
     """A redis-server on this machine that can be killed and started again at the same address."""
 
-    def __init__(self, program: str, port: int, folder: Path) -> None:
-        self._program, self._port, self._folder = program, port, folder
+    def __init__(self, program: str, port: int, folder: Path, *options: str) -> None:
+        self.port = port
+        self._start = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """As ``FRONTDESK_BUS`` names it."""
-        return f"redis://127.0.0.1:{self._port}"
+        return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Returns once it answers."""
         self._process = subprocess.Popen(
-            [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            self._start, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        _wait_for(lambda: _answers(self._port), "redis-server")
+        _wait_for(lambda: _answers(self.port), "redis-server")
 
     def kill(self) -> None:
         """SIGKILL; returns once it is gone."""
@@ -53,17 +52,37 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """A running one, killed at the end."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         do_without("redis-server is not installed; `scripts/servers` installs it")
-    server = RedisServer(program, free_port(), folder)
+    server = RedisServer(program, free_port(), folder, *options)
     server.start()
     try:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def redis_cluster(folder: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
+    """Two nodes that know each other; all keys are the first one's."""
+    with ExitStack() as running:
+        ports = (free_port(), free_port())
+        nodes = [
+            running.enter_context(
+                redis_server(
+                    folder, "--cluster-enabled", "yes", "--cluster-port", str(port), "--cluster-config-file", f"{port}.conf"
+                )
+            )
+            for port in ports
+        ]
+        clients = [running.enter_context(Redis.from_url(node.url)) for node in nodes]
+        clients[0].execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port), str(ports[1]))
+        _wait_for(lambda: all(_has_met(client) for client in clients), "the cluster of redis-servers")
+        yield nodes[0], nodes[1]
 
 
 @contextmanager
@@ -133,6 +152,12 @@ def _answers(port: int) -> bool:
             return connection.recv(7).startswith(b"+PONG")
     except OSError:
         return False
+
+
+def _has_met(node: Redis) -> bool:
+    """Whether it knows of another one, and they are a cluster."""
+    said = str(node.execute_command("CLUSTER", "INFO"))  # type: ignore[no-untyped-call]
+    return "cluster_state:ok" in said and "cluster_known_nodes:2" in said
 
 
 def _is_healthy(url: str) -> bool:

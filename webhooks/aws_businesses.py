@@ -31,13 +31,14 @@ class StoredBusinesses:
     """The businesses in ``store``; ``where`` is what the log calls it. Implements :class:`webhooks.context.Businesses`.
 
     Until they could be read for the first time, asking raises ``StoreError``. From then on a store that is away leaves them as they are.
+    While there are none, they are looked for whenever somebody asks: a function may have been started before any was applied.
     """
 
     def __init__(self, store: AppliedStore, where: str, *, now_s: Callable[[], float] = monotonic, log: Log = write) -> None:
         self._store, self._where, self._now_s, self._log = store, where, now_s, log
         self._files = AppliedFiles(where)
         self._version: int | None = None
-        self._looked_at_s = 0.0
+        self._look_from_s = 0.0
         self._failed: StoreError | None = None
         self.read_so_far = BusinessDirectory([])
         """What is known without asking the store."""
@@ -52,35 +53,44 @@ class StoredBusinesses:
         self.look()
         return self.read_so_far.get(business_id)
 
+    def read_ahead(self) -> None:
+        """Reads them before anybody asks. If that fails, ``StoreError`` is raised, and the first who asks tries once more: what was slow
+        while a function started may be there when a caller waits."""
+        self._read()
+
     def look(self) -> None:
         """Takes over what has been applied since, every ``LOOK_EVERY_S`` at most."""
         if self._version is None:
             self._look_first()
-        elif self._now_s() - self._looked_at_s >= LOOK_EVERY_S:
+        elif self._now_s() >= self._look_from_s:
             try:
                 self._look_again()
             except StoreError as error:
                 self._log("warning", "businesses.not_read", why=str(error))
 
     def _look_first(self) -> None:
-        if self._failed is not None and self._now_s() - self._looked_at_s < NOT_SOONER_THAN_S:
+        if self._failed is not None and self._now_s() < self._look_from_s:
             raise self._failed
         try:
             self._read()
         except StoreError as error:
-            self._failed, self._looked_at_s = error, self._now_s()
+            self._failed, self._look_from_s = error, self._now_s() + NOT_SOONER_THAN_S
             raise
 
     def _look_again(self) -> None:
-        self._looked_at_s = self._now_s()
+        wait_s = LOOK_EVERY_S if len(self.read_so_far) else 0.0
+        self._look_from_s = self._now_s() + max(wait_s, NOT_SOONER_THAN_S)  # if it fails
         if self._store.read_version() != self._version:
             self._read()
+        else:
+            self._look_from_s = self._now_s() + wait_s
 
     def _read(self) -> None:
         applied = self._store.read()
         usable = self._files.usable(applied, self.read_so_far)
         self.read_so_far.replace(usable.profiles)
-        self._version, self._looked_at_s = applied.version, self._now_s()
+        self._version = applied.version
+        self._look_from_s = self._now_s() + (LOOK_EVERY_S if usable.profiles else 0.0)
         for problem in usable.problems:
             # What doubtful files need to be told was told to whoever applied them; tools and their secrets are no matter of webhooks.
             if problem.severity == "error":

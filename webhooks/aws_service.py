@@ -8,6 +8,7 @@ Lambda SnapStart*). So :meth:`WebhookService.prepare` does what is the same in a
 import random
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import botocore.session  # type: ignore[import-untyped]
@@ -63,7 +64,7 @@ class WebhookService:
         random.seed()
         try:
             self._connected = self._connect()
-            self._connected.businesses.look()
+            self._connected.businesses.read_ahead()
         except SecretUnreadable as unreadable:
             write("error", "function.not_ready", why=str(unreadable))
         except Exception as error:
@@ -100,7 +101,7 @@ class WebhookService:
             stream_token_secret=secrets.stream_token_secret,
             businesses=businesses,
             calls=DynamoCalls(table, wants=wanted_by(known), keeps=kept_for(known)),
-            answered=_told,
+            answered=partial(_told, self._settings.metrics_namespace),
             nobody_accepts=FleetAsked(DynamoFleet(table).read_loads).nobody_accepts,
         )
         return _Connected(secrets, businesses, context)
@@ -110,7 +111,7 @@ class WebhookService:
         return self._session.create_client("secretsmanager", config=settings)
 
 
-def _told(answered: Answered) -> None:
+def _told(namespace: str, answered: Answered) -> None:
     log_answered(answered)
-    sys.stdout.write(emf.document(answered) + "\n")
+    sys.stdout.write(emf.document(answered, namespace) + "\n")
     sys.stdout.flush()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from webhooks.emf import NAMESPACE, NAMESPACES
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; one sentence that says what to do."""
@@ -32,6 +34,8 @@ class LambdaSettings:
     table: str
     auth_token: SecretSource
     stream_token_secret: SecretSource
+    metrics_namespace: str = NAMESPACE
+    """CloudWatch's, for the figures."""
 
 
 def read_settings(environ: Mapping[str, str]) -> LambdaSettings:
@@ -42,6 +46,7 @@ def read_settings(environ: Mapping[str, str]) -> LambdaSettings:
         table=_table(environ),
         auth_token=_secret(environ, "TWILIO_AUTH_TOKEN"),
         stream_token_secret=_secret(environ, "STREAM_TOKEN_SECRET"),
+        metrics_namespace=_namespace(environ),
     )
 
 
@@ -62,6 +67,13 @@ def _table(environ: Mapping[str, str]) -> str:
     if scheme != "dynamodb" or not table:
         raise SettingsError(f"FRONTDESK_STORE={url} names no DynamoDB table; write dynamodb:TABLE.")
     return table
+
+
+def _namespace(environ: Mapping[str, str]) -> str:
+    namespace = environ.get("FRONTDESK_METRICS_NAMESPACE", "").strip() or NAMESPACE
+    if not NAMESPACES.fullmatch(namespace):
+        raise SettingsError(f"FRONTDESK_METRICS_NAMESPACE={namespace} is no namespace of CloudWatch; write {NAMESPACE}/NAME.")
+    return namespace
 
 
 def _secret(environ: Mapping[str, str], name: str) -> SecretSource:

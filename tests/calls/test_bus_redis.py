@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from calls.bus import BusAddress, open_bus
 from calls.bus.shared import SharedBus
 from tests.calls.examples import HOSTILE, event, said
-from tests.servers import RedisServer, redis_server
+from tests.servers import RedisServer, redis_cluster, redis_server
 
 WITHIN_S = 20.0
 
@@ -92,3 +93,13 @@ async def test_a_server_that_asks_for_a_password_we_do_not_have_is_as_good_as_no
     told = capsys.readouterr()
     assert "bus.down" in told.out + told.err
     assert "wrong-password" not in told.out + told.err
+
+
+async def test_nodes_of_a_cluster_pass_on_to_each_other_what_plain_connections_say(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as (one_node, other_node):
+        addresses = [BusAddress(node.url) for node in (one_node, other_node)]
+        async with asyncio.timeout(WITHIN_S), open_bus(addresses[0], "a") as one, open_bus(addresses[1], "b") as other:
+            with other.subscribe() as far:
+                await heard_by(other, one)
+                one.publish(event(1))
+                assert await far.get() == event(1)

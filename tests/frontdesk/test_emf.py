@@ -104,6 +104,15 @@ def test_a_document_has_the_figures_of_the_page_and_each_latency() -> None:
     assert (found["GreetingLatency"], found["TurnLatency"]) == ([430, 512], [700])
 
 
+def test_documents_are_for_the_namespace_that_is_set() -> None:
+    figures = EmbeddedMetrics(BridgeMetrics().registry, service="bridge", task="bridge-1", namespace="Frontdesk/cell-07")
+    figures.event(event(TurnFirstAudio(latency_ms=700)))
+    lines = [*figures.documents(0), webhook_document(answered(), "Frontdesk/cell-07")]
+    assert [checked(line)["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in lines] == ["Frontdesk/cell-07"] * 2
+    by_default = [*embedded(BridgeMetrics()).documents(0), webhook_document(answered())]
+    assert [checked(line)["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in by_default] == ["Frontdesk"] * 2
+
+
 def test_the_task_is_no_dimension_since_each_would_be_billed() -> None:
     [line] = embedded(BridgeMetrics()).documents(0)
     assert checked(line)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Service"]]

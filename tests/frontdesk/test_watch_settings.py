@@ -27,10 +27,16 @@ def test_everything_can_be_had() -> None:
         "FRONTDESK_LOG_FORMAT": "json",
         "FRONTDESK_METRICS": "emf",
         "FRONTDESK_METRICS_INTERVAL_S": "10",
+        "FRONTDESK_METRICS_NAMESPACE": "Frontdesk/cell-07",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
     }
     assert read_watch_settings(environ) == WatchSettings(
-        log_level=logging.DEBUG, log_format="json", emf_interval_s=10, traces=True, traces_endpoint="http://collector:4318"
+        log_level=logging.DEBUG,
+        log_format="json",
+        emf_interval_s=10,
+        emf_namespace="Frontdesk/cell-07",
+        traces=True,
+        traces_endpoint="http://collector:4318",
     )
 
 
@@ -57,6 +63,13 @@ def test_traces_are_on_where_there_is_somewhere_to_send_them_to(environ: dict[st
         ("FRONTDESK_METRICS_INTERVAL_S", "0", "FRONTDESK_METRICS_INTERVAL_S=0 is not a whole number between 1 and 3600."),
         ("FRONTDESK_METRICS_INTERVAL_S", "٣", "FRONTDESK_METRICS_INTERVAL_S=٣ is not a whole number between 1 and 3600."),
         ("FRONTDESK_METRICS_INTERVAL_S", "9" * 5000, f"FRONTDESK_METRICS_INTERVAL_S={'9' * 5000} is not a whole number"),
+        (
+            "FRONTDESK_METRICS_NAMESPACE",
+            "AWS/Frontdesk",
+            "FRONTDESK_METRICS_NAMESPACE=AWS/Frontdesk is no namespace of CloudWatch; write Frontdesk/NAME.",
+        ),
+        ("FRONTDESK_METRICS_NAMESPACE", "מוקד", "FRONTDESK_METRICS_NAMESPACE=מוקד is no namespace of CloudWatch"),
+        ("FRONTDESK_METRICS_NAMESPACE", "x" * 256, f"FRONTDESK_METRICS_NAMESPACE={'x' * 256} is no namespace of CloudWatch"),
         ("FRONTDESK_TRACES", "zipkin", "FRONTDESK_TRACES=zipkin is neither otlp nor off."),
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",

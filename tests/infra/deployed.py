@@ -40,22 +40,15 @@ class Deployed:
         self.door_port, self.bridge_port = door_port, bridge_port
         self.emulator = emulator
         self._host = f"{api}.execute-api.localhost:{urlsplit(emulator).port}"
-        self.secrets = boto3.client("secretsmanager", endpoint_url=emulator, **_CREDENTIALS)
 
     @property
     def url(self) -> str:
         """``PUBLIC_URL``: what Twilio calls."""
         return f"http://127.0.0.1:{self.door_port}"
 
-    def apply(self, file: Path) -> None:
-        """Puts a business file into the table."""
-        apply = ["businesses", "apply", "--store", "dynamodb:frontdesk", str(file)]
-        _run([sys.executable, "-c", "from frontdesk.cli import main; main()", *apply], self.environ)
-
     def secret(self, name: str) -> dict[str, str]:
         """The value of one of the deployment's secrets."""
-        value: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=f"frontdesk/{name}")["SecretString"])
-        return value
+        return _secret(self.emulator, name)
 
     @asynccontextmanager
     async def door(self) -> AsyncIterator[list[str]]:
@@ -88,8 +81,10 @@ class Deployed:
 _CREDENTIALS = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
-def deploy(emulator: str, folder: Path) -> Deployed:
-    """Builds the bundle, deploys both stacks and puts Twilio's token where it belongs. Takes half a minute."""
+def deploy(emulator: str, folder: Path, business: Path) -> Deployed:
+    """Builds the bundle and goes through the steps of ``docs/how-to/deploy-to-aws.md``, in their order: a function that is there before its
+    secrets and its businesses reads them when it is too late for the first caller, and the emulator starts it at once. Half a minute.
+    """
     door, bridge = free_port(), free_port()
     settings = folder / "deployment.toml"
     settings.write_text(_SETTINGS.format(door=door, bridge=bridge), "utf-8")
@@ -103,13 +98,24 @@ def deploy(emulator: str, folder: Path) -> Deployed:
     }
     cdk = str(ROOT / "infra" / "cdk")
     _run([cdk, "bootstrap", "aws://123456789012/us-east-1"], environment)
-    told = _run([cdk, "deploy", "frontdesk-data", "frontdesk-webhooks", "--require-approval", "never"], environment)
+    _run([cdk, "deploy", "frontdesk-data", "--require-approval", "never"], environment)
+    twilio = {**_secret(emulator, "twilio"), "auth_token": AUTH_TOKEN}
+    _secrets(emulator).put_secret_value(SecretId="frontdesk/twilio", SecretString=json.dumps(twilio))
+    apply = ["businesses", "apply", "--store", "dynamodb:frontdesk", str(business)]
+    _run([sys.executable, "-c", "from frontdesk.cli import main; main()", *apply], aws_environment(emulator))
+    told = _run([cdk, "deploy", "frontdesk-webhooks", "--require-approval", "never"], environment)
     api = re.search(r"frontdesk-webhooks\.ApiId = (\w+)", told)
     assert api is not None, told
-    deployed = Deployed(emulator, api[1], door, bridge)
-    twilio = {**deployed.secret("twilio"), "auth_token": AUTH_TOKEN}
-    deployed.secrets.put_secret_value(SecretId="frontdesk/twilio", SecretString=json.dumps(twilio))
-    return deployed
+    return Deployed(emulator, api[1], door, bridge)
+
+
+def _secrets(emulator: str) -> Any:
+    return boto3.client("secretsmanager", endpoint_url=emulator, **_CREDENTIALS)
+
+
+def _secret(emulator: str, name: str) -> dict[str, str]:
+    value: dict[str, str] = json.loads(_secrets(emulator).get_secret_value(SecretId=f"frontdesk/{name}")["SecretString"])
+    return value
 
 
 def _run(command: list[str], environment: dict[str, Any]) -> str:

@@ -61,9 +61,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     (folder / "shop.toml").write_text(FILE, "utf-8")
     (folder / "emulator").mkdir()
     with aws_emulator(folder / "emulator") as url:
-        there = deploy(url, folder)
-        there.apply(folder / "shop.toml")
-        yield there
+        yield deploy(url, folder, folder / "shop.toml")
 
 
 @pytest.fixture

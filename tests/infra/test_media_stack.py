@@ -31,6 +31,12 @@ def test_a_connection_may_be_silent_for_as_long_as_a_load_balancer_allows(either
     assert attributes(balancer["LoadBalancerAttributes"])["idle_timeout.timeout_seconds"] == "4000"
 
 
+def test_a_client_may_stay_connected_for_longer_than_the_longest_call(least: Deployment, most: Deployment) -> None:
+    for deployment, minutes in ((least, 65), (most, 245)):
+        balancer = deployment.stack("media").one(LOAD_BALANCER)
+        assert attributes(balancer["LoadBalancerAttributes"])["client_keep_alive.seconds"] == str(minutes * 60)
+
+
 def test_a_task_that_is_to_go_keeps_its_streams_for_an_hour(either: Deployment) -> None:
     groups = either.stack("media").all(TARGET_GROUP)
     delays = [attributes(group["TargetGroupAttributes"])["deregistration_delay.timeout_seconds"] for group in groups]
@@ -54,6 +60,11 @@ def test_a_health_check_may_take_less_time_than_lies_between_two(either: Deploym
         assert group["HealthCheckTimeoutSeconds"] < group["HealthCheckIntervalSeconds"]
     check = container(either)["HealthCheck"]
     assert check["Timeout"] < check["Interval"]
+
+
+def test_a_task_that_starts_is_given_the_same_time_by_whoever_asks_after_its_health(either: Deployment) -> None:
+    service = either.stack("media").one("AWS::ECS::Service")
+    assert service["HealthCheckGracePeriodSeconds"] == container(either)["HealthCheck"]["StartPeriod"] == 60
 
 
 def test_a_task_is_unhealthy_only_after_a_minute(either: Deployment) -> None:
@@ -115,6 +126,37 @@ def test_blue_is_behind_the_rule_and_green_beside_it(either: Deployment) -> None
     assert balanced["TargetGroupArn"] == {"Ref": blue}
     assert balanced["AdvancedConfiguration"]["AlternateTargetGroupArn"] == {"Ref": green}
     assert balanced["AdvancedConfiguration"]["ProductionListenerRule"] == {"Ref": rule}
+
+
+def test_the_rule_whose_weights_ecs_moves_is_the_one_that_was_deployed(either: Deployment) -> None:
+    """Whoever changes it: CloudFormation then sets the weights back to blue, and while tasks are green all streams are refused.
+    ``docs/how-to/deploy-to-aws.md`` says what to do."""
+    media = either.stack("media")
+    blue, green = media.resources(TARGET_GROUP)
+    (listener,) = media.resources("AWS::ElasticLoadBalancingV2::Listener")
+    assert media.one("AWS::ElasticLoadBalancingV2::ListenerRule") == {
+        "Actions": [
+            {
+                "Type": "forward",
+                "ForwardConfig": {
+                    "TargetGroups": [
+                        {"TargetGroupArn": {"Ref": blue}, "Weight": 100},
+                        {"TargetGroupArn": {"Ref": green}, "Weight": 0},
+                    ]
+                },
+            }
+        ],
+        "Conditions": [
+            {
+                "Field": "path-pattern",
+                "PathPatternConfig": {"Values": ["/media-stream", "/media-stream/*", "/operator", "/calls", "/calls/*"]},
+            }
+        ],
+        "ListenerArn": {"Ref": listener},
+        "Priority": 10,
+        "Tags": [{"Key": "service", "Value": either.name}],
+    }
+    assert (blue, green, listener) == ("Blue10BB7880", "Green9DCBBC03", "BalancerHttpsAFC43DBF"), "a new one would change it, too"
 
 
 def test_the_door_leads_to_streams_and_operators_and_to_nothing_else(either: Deployment) -> None:
@@ -192,7 +234,9 @@ def test_calls_decide_how_many_tasks_there_are(least: Deployment, most: Deployme
         assert (target["MinCapacity"], target["MaxCapacity"]) == (at_least, at_most)
         assert policy["TargetValue"] == percent
         metric = policy["CustomizedMetricSpecification"]
-        assert (metric["Namespace"], metric["MetricName"], metric["Statistic"]) == ("Frontdesk", "CapacityUsed", "Average")
+        assert (metric["MetricName"], metric["Statistic"]) == ("CapacityUsed", "Average")
+        assert metric["Namespace"] == f"Frontdesk/{deployment.name}", "other deployments' calls are none of its own"
+        assert "DesiredCount" not in media.one("AWS::ECS::Service"), "each deployment would undo what scaling has done"
         assert metric["Dimensions"] == [{"Name": "Service", "Value": "bridge"}]
         assert policy["ScaleInCooldown"] > policy["ScaleOutCooldown"]
 

@@ -51,5 +51,6 @@ def test_the_cache_is_valkey_and_its_bill_has_a_ceiling(least: Deployment, most:
     for deployment, gigabytes, units in ((least, 1, 5000), (most, 5, 50_000)):
         cache = deployment.stack("bus").one("AWS::ElastiCache::ServerlessCache")
         assert cache["Engine"] == "valkey"
+        assert 2 <= len(cache["SubnetIds"]) <= 3
         assert cache["CacheUsageLimits"]["DataStorage"] == {"Maximum": gigabytes, "Unit": "GB"}
         assert cache["CacheUsageLimits"]["ECPUPerSecond"] == {"Maximum": units}

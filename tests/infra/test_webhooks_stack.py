@@ -83,6 +83,7 @@ def test_the_function_finds_every_setting_that_it_reads(least: Deployment, most:
             "FRONTDESK_STORE",
             "TWILIO_AUTH_TOKEN_ARN",
             "STREAM_TOKEN_SECRET_ARN",
+            "FRONTDESK_METRICS_NAMESPACE",
         }
         settings = read_settings({name: _resolved(value) for name, value in environment.items()})
         assert settings.public_url == public_url

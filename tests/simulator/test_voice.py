@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -70,6 +71,12 @@ def test_emoji_and_markup_are_harmless() -> None:
 def test_an_unknown_voice_is_named_in_one_sentence() -> None:
     with pytest.raises(voice.VoiceError, match="no voice 'xx\\+f3': give a language"):
         voice.speak("Hello.", "xx+f3")
+
+
+def test_without_the_package_that_brings_the_library_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(voice.VoiceError, match="eSpeak NG is not installed; install the package espeakng-loader"):
+        voice._rendered.__wrapped__("Hello.", "en-us+f3")
 
 
 def test_a_line_that_is_too_long_is_refused() -> None:

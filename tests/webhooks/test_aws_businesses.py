@@ -19,7 +19,7 @@ ID = BusinessId("bobs-hvac")
 class AppliedTexts:
     """A store of business files that can be away."""
 
-    text: str = BOB
+    texts: tuple[str, ...] = (BOB,)
     version: int = 1
     is_away: bool = False
     looks: int = 0
@@ -33,10 +33,11 @@ class AppliedTexts:
     def read(self) -> Applied:
         self.reads += 1
         self._answer()
-        return Applied(version=self.version, businesses=(BusinessText(business_id=ID, text=self.text, applied_at="2026-01-01"),))
+        businesses = tuple(BusinessText(business_id=ID, text=text, applied_at="2026-01-01") for text in self.texts)
+        return Applied(version=self.version, businesses=businesses)
 
     def apply(self, text: str) -> None:
-        self.text, self.version = text, self.version + 1
+        self.texts, self.version = (text,), self.version + 1
 
     def _answer(self) -> None:
         if self.is_away:
@@ -109,6 +110,47 @@ def test_a_store_that_is_away_at_first_is_not_waited_for_again_and_again() -> No
     assert office.name() == "Bob's HVAC Service"
 
 
+def test_what_could_not_be_read_ahead_is_read_by_the_first_who_asks() -> None:
+    office = Office(AppliedTexts(is_away=True))
+    with pytest.raises(StoreUnavailable):
+        office.businesses.read_ahead()
+    office.store.is_away = False
+    assert office.name() == "Bob's HVAC Service"
+    assert office.store.reads == 2
+
+
+def test_a_function_that_was_started_before_anything_was_applied_finds_it_with_the_next_call() -> None:
+    store = AppliedTexts(texts=(), version=0)
+    office = Office(store)
+    office.businesses.read_ahead()
+    assert (office.name(), office.name()) == (None, None)
+    store.texts, store.version = (BOB,), 1
+    assert office.name() == "Bob's HVAC Service"
+    reads = store.reads
+    office.name()
+    assert store.reads == reads
+
+
+def test_a_store_that_goes_away_before_anything_was_applied_is_not_waited_for_again_and_again() -> None:
+    store = AppliedTexts(texts=(), version=0)
+    office = Office(store)
+    office.name()
+    store.is_away = True
+    looks = store.looks
+    assert [office.name() for _ in range(3)] == [None] * 3
+    assert store.looks == looks + 1
+    store.is_away, store.texts, store.version = False, (BOB,), 1
+    office.now_s += NOT_SOONER_THAN_S
+    assert office.name() == "Bob's HVAC Service"
+
+
+def test_what_was_read_ahead_is_not_read_again() -> None:
+    office = Office()
+    office.businesses.read_ahead()
+    assert office.name() == "Bob's HVAC Service"
+    assert office.store.reads == 1
+
+
 def test_a_file_that_cannot_be_used_leaves_its_business_as_it_was() -> None:
     office = Office()
     office.name()
@@ -121,12 +163,12 @@ def test_a_file_that_cannot_be_used_leaves_its_business_as_it_was() -> None:
 def test_variables_that_only_the_bridge_has_are_no_reason_for_a_business_not_to_be_answered_for() -> None:
     tool = '[[tools.http]]\nname = "w"\ndescription = "d"\nmethod = "GET"\nurl = "https://w.example/${KEY_ONLY_OF_THE_BRIDGE}"\n'
     parameters = 'parameters = { type = "object", properties = {} }\n'
-    office = Office(AppliedTexts(text=f"{BOB}\n{tool}{parameters}"))
+    office = Office(AppliedTexts(texts=(f"{BOB}\n{tool}{parameters}",)))
     assert office.name() == "Bob's HVAC Service"
     assert office.lines == []
 
 
 def test_a_store_with_no_usable_business_is_told_to_the_log() -> None:
-    office = Office(AppliedTexts(text="id = "))
+    office = Office(AppliedTexts(texts=("id = ",)))
     assert office.name() is None
     assert office.lines == ["businesses.unusable", "businesses.none"]

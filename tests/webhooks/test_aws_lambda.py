@@ -82,6 +82,7 @@ def environ(dynamodb: Dynamo, store: Store) -> dict[str, str]:
         "FRONTDESK_STORE": f"dynamodb:{store.table.name}",
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "STREAM_TOKEN_SECRET": SECRET,
+        "FRONTDESK_METRICS_NAMESPACE": "Frontdesk/cell-07",
     }
 
 
@@ -191,6 +192,7 @@ def test_figures_and_log_lines_name_the_call_and_never_the_secrets(function: Lam
     answered = next(line for line in function.lines if line.get("event") == "webhook.answered")
 
     assert (figures["CallsOffered"], figures["Path"]) == (1.0, "/incoming-call")
+    assert figures["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Frontdesk/cell-07"
     assert (answered["call_sid"], answered["request_id"]) == (SID, "request-1")
     assert AUTH_TOKEN not in function.output
     assert SECRET not in function.output
@@ -204,6 +206,20 @@ def test_a_store_that_is_away_gets_the_caller_a_sentence(bundle: Path, environ: 
 
     assert [verb.text for verb in twiml(answer)] == [ENGLISH.cannot_answer, None]
     assert "function.not_ready" in function.output
+
+
+async def test_a_table_that_is_there_by_the_time_of_the_first_call_gets_the_caller_connected(
+    bundle: Path, environ: dict[str, str], store: Store, tmp_path: Path
+) -> None:
+    late = DynamoTable(f"{store.table.name}-late", client=store.table._client)
+    environ["FRONTDESK_STORE"] = f"dynamodb:{late.name}"
+    with running([bundle, probe(tmp_path)], environ, tmp_path, handler="probe.handler") as function:
+        function.invoke("modules")
+        assert "function.not_ready" in function.output
+        late.create()
+        store.businesses = DynamoBusinesses(late)
+        await store.apply()
+        assert twiml(function.invoke(http_event())).find("./Connect/Stream") is not None
 
 
 def test_a_table_that_is_gone_gets_the_caller_a_sentence(function: LambdaFunction, store: Store) -> None:

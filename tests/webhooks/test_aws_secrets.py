@@ -58,6 +58,8 @@ def test_settings_are_read() -> None:
         "frontdesk",
     )
     assert (settings.auth_token.arn, settings.stream_token_secret.value) == (ARN, "stream")
+    assert settings.metrics_namespace == "Frontdesk"
+    assert read_settings({**ENVIRON, "FRONTDESK_METRICS_NAMESPACE": "Frontdesk/cell-07"}).metrics_namespace == "Frontdesk/cell-07"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,7 @@ def test_settings_are_read() -> None:
         ({"FRONTDESK_STORE": "sqlite:a.db"}, "FRONTDESK_STORE=sqlite:a.db names no DynamoDB table; write dynamodb:TABLE."),
         ({"FRONTDESK_STORE": "dynamodb:"}, "names no DynamoDB table"),
         ({"TWILIO_AUTH_TOKEN": "both"}, "Both of them are set: TWILIO_AUTH_TOKEN_ARN"),
+        ({"FRONTDESK_METRICS_NAMESPACE": "AWS/Lambda"}, "FRONTDESK_METRICS_NAMESPACE=AWS/Lambda is no namespace of CloudWatch"),
         ({"STREAM_TOKEN_SECRET": " "}, "Neither of them is set: STREAM_TOKEN_SECRET_ARN"),
     ],
 )
