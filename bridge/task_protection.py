@@ -129,7 +129,7 @@ class TaskProtection:
     async def _put(self, wanted: bool, within_s: float) -> None:
         asked = {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES_MIN} if wanted else {"ProtectionEnabled": False}
         try:
-            async with asyncio.timeout(within_s), self._session.put(self._url, json=asked) as response:
+            async with asyncio.timeout(within_s), self._session.put(self._url, json=asked, allow_redirects=False) as response:
                 body = await _whole(response.content)
         except TimeoutError:
             raise _Unprotected(f"no answer within {within_s:g} s") from None

@@ -62,7 +62,7 @@ class EcsAgent:
 
 
 async def _in_pieces(request: web.Request, status: int, text: str) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json", "Location": PATH})
     await response.prepare(request)
     await response.write(text[:1].encode())
     for _ in range(20):
