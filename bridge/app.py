@@ -27,7 +27,12 @@ class Bridge:
         self._services = services
         self.app = Quart("bridge")
         settings = services.settings
-        self.capacity = Capacity(lambda: len(self.streams.sessions), max_calls=settings.max_calls, max_lag_ms=settings.max_lag_ms)
+        self.capacity = Capacity(
+            lambda: len(self.streams.sessions),
+            max_calls=settings.max_calls,
+            max_lag_ms=settings.max_lag_ms,
+            finishing=lambda: sum(session.is_over for session in self.streams.sessions),
+        )
         self.streams = MediaStreams(self.app.asgi_app, services, self.capacity)
         self.operators = OperatorDesk(services, _Sessions(self.streams), bus)
         self.app.asgi_app = OperatorSockets(self.streams, self.operators)  # type: ignore[method-assign]

@@ -175,7 +175,8 @@ class CallSession:
             await self._finish_stream(reader, writer)
             if self._call_sid is not None:
                 release = self._release or wanted.Release(None, {})
-                await self._services.endings.release(self._call_sid, release, over_at, self._last_report)
+                started_at = self._caller.started_at if self._caller is not None else None
+                await self._services.endings.release(self._call_sid, release, over_at, self._last_report, started_at=started_at)
                 self._given_up.set()
                 if self._profile is not None and not self._is_drained:
                     self._services.after_call.stream_over(self._call_sid, self._profile)
@@ -194,6 +195,11 @@ class CallSession:
         """The process must go, or another session carries the call on."""
         self._is_drained = True
         self._step_for_others(given.Draining())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream is; its record may still have to be completed."""
+        return self._over.is_set()
 
     @property
     def is_given_up(self) -> bool:
@@ -405,7 +411,9 @@ class CallSession:
     async def _resumed(self, record: CallRecord, token: StreamToken, profile: BusinessProfile) -> Resumed:
         """What this stream has to know of those before it."""
         events = await _bounded(self._services.store.events(record.call_sid))
-        asked_at = datetime.fromtimestamp(token.issued_at_s, UTC)
+        asked_at = (
+            datetime.fromisoformat(record.resumed_at) if record.resumed_at else datetime.fromtimestamp(token.issued_at_s, UTC)
+        )
         since = max(asked_at, events[-1].at) if events else asked_at
         return resumed_from(events, record.resumed or "lost", since, datetime.now(UTC), profile.language)
 

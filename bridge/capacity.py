@@ -25,10 +25,13 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Capacity:
-    """Of one process. ``live_calls``: how many it has at the moment; ``max_lag_ms``: how late its loop may be for new ones."""
+    """Of one process. ``live_calls``: how many it has at the moment; ``finishing``: of how many of them the stream is over, so that they
+    take nobody's place; ``max_lag_ms``: how late its loop may be for new ones."""
 
-    def __init__(self, live_calls: Callable[[], int], *, max_calls: int, max_lag_ms: float) -> None:
-        self._live_calls = live_calls
+    def __init__(
+        self, live_calls: Callable[[], int], *, max_calls: int, max_lag_ms: float, finishing: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._live_calls, self._finishing = live_calls, finishing
         self._max_calls, self._max_lag_ms = max_calls, max_lag_ms
         self._lag = LagWindow(max_lag_ms / 1000)
         self._listeners: list[Callable[[], None]] = []
@@ -64,7 +67,7 @@ class Capacity:
         """Why no new stream is taken; ``None`` if one is."""
         if self.is_draining:
             return "draining"
-        if self._live_calls() >= self._max_calls:
+        if self._live_calls() - self._finishing() >= self._max_calls:
             return "at_capacity"
         return "overloaded" if self._lag.is_too_late else None
 

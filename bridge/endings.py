@@ -19,13 +19,15 @@ from calls.ids import CallSid
 from calls.journal import Journal
 from calls.log_context import About
 from calls.record import CallRecord
-from calls.store.base import CallStore, StoreError
+from calls.store.base import CallStore, StoreError, StoreUnavailable
 
 QUIET_S = 10.0
 LOOK_AGAIN_S = 0.5
 """How often it is looked whether another bridge has let go of a call that is over."""
 LONGEST_CALL = timedelta(hours=24)
 """Twilio's cap on a call, where the account has raised it from four hours."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+"""Between two attempts to tell the store."""
 _RETRIES = 5
 
 log = structlog.get_logger()
@@ -49,12 +51,19 @@ class Endings:
         self._waiting: dict[CallSid, asyncio.Task[None]] = {}
 
     async def release(
-        self, call_sid: CallSid, release: Release, over_at: datetime, last_report: Callable[[], Report | None]
+        self,
+        call_sid: CallSid,
+        release: Release,
+        over_at: datetime,
+        last_report: Callable[[], Report | None],
+        *,
+        started_at: str | None = None,
     ) -> None:
         """Stores what is pending of the call and gives it up; ends it, now or once it has been quiet.
 
         Args:
             over_at: when the stream was over. Twilio asks ``/stream-ended`` after that and maybe before the call is given up.
+            started_at: when the call was, as its record says.
             last_report: what Twilio reported of the call's end while the bridge still owned it; asked once, when that is over.
         """
         await self._journal.flush(call_sid)
@@ -64,7 +73,9 @@ class Endings:
         )
         report = last_report()
         if release.end_reason is not None:
-            await self._end(call_sid, release.end_reason, report.duration_ms if report is not None else None)
+            lasted_ms = _lasted_ms(started_at, over_at) if started_at is not None else None
+            reported_ms = report.duration_ms if report is not None else None
+            await self._end(call_sid, release.end_reason, lasted_ms if reported_ms is None else reported_ms)
         elif report is not None:
             await self.call_over(call_sid, report.status, report.duration_ms)
         else:
@@ -135,18 +146,24 @@ class Endings:
 
     async def _end_if_quiet(self, call_sid: CallSid, over_at: datetime, released_at: str) -> None:
         try:
-            await asyncio.sleep(QUIET_S)
-            record = await self._store.get_call(call_sid)
+            record = await self._seen_after_quiet(call_sid)
             if record is None or record.ended or record.owner is not None or record.released_at != released_at:
                 return
             asked_at = record.action_requested_at
             if asked_at is None or datetime.fromisoformat(asked_at) < over_at:
-                await self._end(call_sid, _reason("completed", record))
-        except StoreError as error:
-            log.error("call.not_ended", call_sid=call_sid, why=str(error))
+                await self._end(call_sid, _reason("completed", record), _lasted_ms(record.started_at, over_at))
         finally:
             if self._waiting.get(call_sid) is asyncio.current_task():
                 del self._waiting[call_sid]
+
+    async def _seen_after_quiet(self, call_sid: CallSid) -> CallRecord | None:
+        """The record after ten seconds, or as many more as the store is away: nobody else may end the call."""
+        while True:
+            await asyncio.sleep(QUIET_S)
+            try:
+                return await self._store.get_call(call_sid)
+            except StoreError as error:
+                log.error("call.not_ended", call_sid=call_sid, why=str(error))
 
     async def _end(self, call_sid: CallSid, reason: str, duration_ms: int | None = None) -> None:
         with About(call_sid=call_sid):
@@ -161,15 +178,22 @@ class Endings:
         await self._persist(end)
 
     async def _persist(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Tries a few times: the audio is over, so waiting harms nobody."""
-        for attempt in range(_RETRIES):
+        """Tries for as long as the store is away, and a few times if it refuses: the audio is over, so waiting harms nobody."""
+        pause_s, attempts_left = FIRST_PAUSE_S, _RETRIES
+        while attempts_left:
             try:
                 await action()
             except StoreError as error:
-                log.error("store.retry", why=str(error), attempt=attempt + 1)
-                await asyncio.sleep(0.2 * 2**attempt)
+                log.error("store.retry", why=str(error), retry_in_s=pause_s)
+                attempts_left -= not isinstance(error, StoreUnavailable)
             else:
                 return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _lasted_ms(started_at: str, over_at: datetime) -> int:
+    return max(0, round((over_at - datetime.fromisoformat(started_at)) / timedelta(milliseconds=1)))
 
 
 def _reason(status: str, record: CallRecord) -> str:

@@ -24,7 +24,7 @@ Facts = Mapping[str, str | int | float | bool]
 ROOT = "call"
 """The key of the span that all others are within."""
 
-WENT_WRONG = frozenset({"lost", "model_lost", "core_failed", "stream_lost", "failed"})
+WENT_WRONG = frozenset({"lost", "no_bridge", "model_lost", "core_failed", "stream_lost", "failed"})
 """Reasons of ``call.ended`` that nobody wanted."""
 
 _CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")

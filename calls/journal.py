@@ -197,7 +197,7 @@ class Journal:
         self.lost += len(events)
         for call_sid in dict.fromkeys(event.call_sid for event in events):
             kinds = Counter(event.kind for event in events if event.call_sid == call_sid)
-            _log.error("journal.events_lost", call_sid=call_sid, kinds=dict(kinds), lost=self.lost, reason=reason)
+            _log.error("journal.events_lost", call_sid=call_sid, kinds=dict(kinds), lost=kinds.total(), reason=reason)
 
 
 def _refused(events: Sequence[CallEvent], last_seq: int) -> list[CallEvent]:

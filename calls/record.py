@@ -27,6 +27,8 @@ class Disposition(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: int | None = None
     briefing: str | None = None
     """What the human is told before they take the call."""
+    by: str | None = None
+    """The operator who decided it while the call's bridge could not be asked."""
 
 
 MAX_MESSAGES = 20
@@ -75,6 +77,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = {}
     resumed: Literal["no_answer", "lost"] | None = None
     """Why the present stream is not the call's first: the human did not answer, or the bridge vanished."""
+    resumed_at: str | None = None
+    """When the present stream was asked for, if it is not the first."""
     unreleased: tuple[str, ...] = ()
     """Bridges whose stream was taken from them before they had let go of it; what it has used is still to come."""
     messages: tuple[Message, ...] = ()

@@ -44,8 +44,10 @@ class HandedOver:
             await app.shutdown()
 
     async def finish(self) -> None:
-        """Connections are closed after the request they are at; one that comes with the next goes to another worker."""
-        await self._context.terminated.set()
+        """Connections are closed after the request they are at; one that comes with the next goes to another worker. One that is handed
+        over all the same, because all workers are going, is served: calls are ended and put through to the last."""
+        context, self._context = self._context, WorkerContext(None)
+        await context.terminated.set()
 
     def _take(self, app: AppWrapper) -> None:
         try:

@@ -104,9 +104,11 @@ class MemoryLedger:
         )
         return self.record(call_sid, ended, at)
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See ``CallStore.resume_call``: a fast call has one stream."""
-        del call_sid, why, at
+        del call_sid, why, at, after
         return None
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:

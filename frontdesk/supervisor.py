@@ -9,6 +9,7 @@ import structlog
 
 from calls.exit_codes import ExitCode
 from frontdesk.door import Door
+from frontdesk.silence import LOOK_EVERY_S, Silence
 from frontdesk.worker_process import WorkerProcess
 
 STARTS = 5
@@ -159,12 +160,14 @@ class Supervisor:
             NoWorker: a worker does not come up. The others have been asked to go, and have ended.
         """
         self._work = asyncio.create_task(self._keep_all(ready), name="workers")
+        watch = asyncio.create_task(self._kill_what_hangs(), name="silence")
         await asyncio.wait([self._work])
         for worker in self._processes():
             if not worker.is_leaving:
                 worker.leave()
         while left := self._processes():
             await left[0].gone()
+        watch.cancel()
         self._door.close()
         if not self._work.cancelled():
             self._work.result()
@@ -206,6 +209,15 @@ class Supervisor:
             log.info("workers.replacing")
             log.info("workers.replaced", workers=await self._renew_all())
 
+    async def _kill_what_hangs(self) -> None:
+        """Its calls hear nothing any more; once it is gone Twilio asks what comes next, and others carry them on."""
+        silence = Silence[WorkerProcess]()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for worker in silence.hung(_now_s(), {worker: worker.beats for worker in self._processes()}):
+                log.error("worker.hung", pid=worker.pid, live_calls=worker.live_calls)
+                worker.kill()
+
     async def _renew_all(self) -> int:
         """One after the other, until one does not come up: then the rest would not either, and those there are stay."""
         for replaced, place in enumerate(self._places):
@@ -219,9 +231,10 @@ class Supervisor:
             tell()
 
     def _takers(self) -> list[WorkerProcess]:
-        """Who takes connections: those who stay, and while everybody is going, those who are still there."""
+        """Who takes connections: those who stay, and while everybody is going, those who have calls still; the others end any moment."""
         ready = [worker for worker in self._processes() if worker.is_ready]
-        return [worker for worker in ready if not worker.is_passed_over] or ready
+        staying = [worker for worker in ready if not worker.is_passed_over]
+        return staying or [worker for worker in ready if worker.live_calls] or ready
 
     def _processes(self) -> list[WorkerProcess]:
         return [worker for place in self._places for worker in place.processes]

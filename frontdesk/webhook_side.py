@@ -16,7 +16,7 @@ from calls.business_files import BusinessDirectory
 from calls.events import AnyEvent, CallEvent
 from calls.fleet import FRESH, somebody_accepts
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Message
+from calls.record import CallRecord, Disposition, Message
 from calls.store import fleet_of
 from calls.store.base import NewCall, OpenedCall, StoreError
 from calls.store.blocking import BlockingStore
@@ -67,9 +67,15 @@ class AnnouncedLedger:
         """See ``CallStore.events``."""
         return self._store.events(call_sid, after)
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See ``CallStore.resume_call``."""
-        return self._store.resume_call(call_sid, why, at)
+        return self._store.resume_call(call_sid, why, at, after)
+
+    def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
+        """See ``CallStore.set_disposition``."""
+        self._store.set_disposition(call_sid, disposition)
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:
         """See ``CallStore.note_message``."""

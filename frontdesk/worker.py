@@ -21,6 +21,7 @@ from frontdesk.runner import run
 from frontdesk.serve import Departure, answer_calls
 from frontdesk.serving import Deployment
 from frontdesk.settings import read_settings
+from frontdesk.silence import beat
 from frontdesk.starting import exit_code_of
 from frontdesk.worker_channel import WorkerEnd
 
@@ -54,24 +55,28 @@ async def _work(end: WorkerEnd, folder: Path, chores: Chores) -> int:
     departure = Departure()
     entrance = HandedOver(end, f"http://{settings.host}:{settings.port}", orphaned=departure.orphaned)
     finishing = asyncio.create_task(_finish(entrance, departure), name="finish")
+    up = asyncio.Event()
+    beating = asyncio.create_task(beat(end, up), name="beat")
     try:
-        await answer_calls(settings, entrance, departure, lambda deployment: _ready(end, deployment), chores)
+        await answer_calls(settings, entrance, departure, lambda deployment: _ready(end, deployment, up), chores)
     finally:
         finishing.cancel()
+        beating.cancel()
     if departure.is_orphan:
         log.error("worker.orphaned")
         shutil.rmtree(folder, ignore_errors=True)
     return ExitCode.OK
 
 
-def _ready(end: WorkerEnd, deployment: Deployment) -> None:
+def _ready(end: WorkerEnd, deployment: Deployment, up: asyncio.Event) -> None:
     capacity = deployment.bridge.capacity
     capacity.on_change(lambda: end.calls(capacity.live_calls))
     end.ready()
+    up.set()
 
 
 async def _finish(entrance: HandedOver, departure: Departure) -> None:
-    """Who has been told to go takes no further request on the connections there are; the supervisor hands over no more."""
+    """Who has been told to go takes no further request on the connections there are; the supervisor hands over more only if all go."""
     await departure.leave.wait()
     await entrance.finish()
 

@@ -1,9 +1,9 @@
 """What a supervisor and a worker say to each other, over a pair of connected Unix sockets.
 
 The supervisor hands over connections, each as one byte with a descriptor beside it (``SCM_RIGHTS``). The worker writes lines: that
-it is ready, how many of the connections it was handed are closed by now, and how many calls it has. The numbers are totals, so a
-line that finds no room is made good by the next. When one end is gone the other reads the end of the stream: that is how a worker
-learns that nobody looks after it any more, however its supervisor died.
+it is ready, how many of the connections it was handed are closed by now, how many calls it has, and every second that it lives. The
+numbers are totals, so a line that finds no room is made good by the next. When one end is gone the other reads the end of the stream:
+that is how a worker learns that nobody looks after it any more, however its supervisor died.
 """
 
 import socket
@@ -13,6 +13,7 @@ _CONNECTION = b"+"
 _READY = b"ready"
 _CLOSED = b"closed "
 _CALLS = b"calls "
+_ALIVE = b"alive"
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _READ_BYTES = 65_536
 
@@ -34,6 +35,8 @@ class SupervisorEnd:
         """Whether the worker has said that it is."""
         self.live_calls = 0
         """How many calls the worker has said it has."""
+        self.beats = 0
+        """How often the worker has said that it lives."""
 
     def fileno(self) -> int:
         """For a selector; ``-1`` once closed."""
@@ -78,6 +81,8 @@ class SupervisorEnd:
     def _understand(self, line: bytes) -> None:
         if line == _READY:
             self.is_ready = True
+        elif line == _ALIVE:
+            self.beats += 1
         elif line.startswith(_CLOSED) and line[len(_CLOSED) :].isdigit():
             self._closed = int(line[len(_CLOSED) :])
         elif line.startswith(_CALLS) and line[len(_CALLS) :].isdigit():
@@ -124,6 +129,10 @@ class WorkerEnd:
     def calls(self, live: int) -> None:
         """So many calls are going on."""
         self._write(b"%s%d" % (_CALLS, live))
+
+    def alive(self) -> None:
+        """Its event loop turns."""
+        self._write(_ALIVE)
 
     def close(self) -> None:
         """Lets go."""

@@ -57,6 +57,11 @@ class WorkerProcess:
         """How many calls it has."""
         return 0 if self.is_gone else self._end.live_calls
 
+    @property
+    def beats(self) -> int:
+        """How often it has said that it lives."""
+        return self._end.beats
+
     def hand_over(self, connection: socket.socket) -> bool:
         """Gives it a connection; ``False``: it does not take it."""
         return self._end.hand_over(connection)

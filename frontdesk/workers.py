@@ -24,13 +24,14 @@ from calls.bus.hub import hub
 from calls.exit_codes import ExitCode
 from frontdesk.listening import url_of
 from frontdesk.logs import set_up_logs
-from frontdesk.settings import Settings
+from frontdesk.settings import Settings, SettingsError
 from frontdesk.starting import announce, exit_code_of, listening
 from frontdesk.supervisor import STARTS, NoWorker, Supervisor
 from frontdesk.worker_process import WorkerProcess, start_worker
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # only a folder of our own is made in it
 """Files that are memory, where there are any: counting must never wait for a disk."""
+IN_MEMORY = "sqlite::memory:"
 
 log = structlog.get_logger()
 
@@ -43,6 +44,9 @@ def serve_with_workers(count: int) -> int:
 
 def _serve(count: int) -> int:
     settings, listener = listening()
+    if settings.store == IN_MEMORY and count > 1:
+        listener.close()
+        raise SettingsError(f"FRONTDESK_STORE={IN_MEMORY} is of one process alone; name a file for {count} workers.")
     with tempfile.TemporaryDirectory(prefix="frontdesk-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
         try:
             asyncio.run(_supervise(settings, listener, count, Path(folder)))

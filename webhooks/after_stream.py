@@ -34,3 +34,11 @@ def what_next(record: CallRecord, call_status: str, tries: int, *, nobody_accept
     if record.awaits_stream:
         return "offer_again" if tries < MORE_TRIES else "fall_back"
     return "resume"
+
+
+def why_given_up(record: CallRecord, *, nobody_accepts: bool = False) -> Literal["at_capacity", "lost", "no_bridge"]:
+    """The reason for the call's record when a caller gets the business's fallback. ``no_bridge``: some bridge might have taken the
+    call, and none has."""
+    if nobody_accepts:
+        return "at_capacity"
+    return "no_bridge" if record.accepted_at is None else "lost"

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from calls.business import BusinessProfile
 from calls.events import AnyEvent, CallEvent
 from calls.ids import BusinessId, CallSid
-from calls.record import CallRecord, Message
+from calls.record import CallRecord, Disposition, Message
 from calls.store.base import NewCall, OpenedCall
 from webhooks.log import Log, write
 
@@ -60,8 +60,13 @@ class CallLedger(Protocol):
     def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
         """The events of a call that are behind one."""
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
-        """A further stream for a live call; ``None`` if there is to be none."""
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
+        """A further stream for a live call, in place of that of attempt ``after``; ``None`` if there is to be none."""
+
+    def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
+        """Commits what becomes of the caller."""
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:
         """Puts a message the caller left on the record, or what became of it since."""

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from msgspec.structs import replace
 from twilio.twiml.voice_response import VoiceResponse
 
 from calls.admission import Admission, Refusal, day_began
@@ -51,6 +52,12 @@ def turned_away(context: Context, profile: BusinessProfile, caller: Caller, refu
     for verb in fallback_response(context, profile, caller).verbs:
         response.append(verb)
     return response
+
+
+def given_up(profile: BusinessProfile, reason: str) -> Disposition:
+    """The business's fallback as what becomes of a caller whom the AI cannot talk to any more, with the words that go with it."""
+    say = None if profile.fallback.mode == "voicemail" else profile.fallback_text
+    return replace(_fallback(profile), reason=reason, say=say)
 
 
 def _fallback(profile: BusinessProfile) -> Disposition:

@@ -5,6 +5,7 @@ document, and no ``<Pause>`` keeps a caller in silence.
 """
 
 import re
+from urllib.parse import urlencode
 
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -55,11 +56,18 @@ def hang_up_after(text: str, language: str) -> VoiceResponse:
 def stream_to(context: Context, profile: BusinessProfile, token: StreamToken, *, tries: int = 0) -> VoiceResponse:
     """The caller talks to the AI (Twilio, *TwiML Voice: Stream*). ``tries``: how often this stream has been offered before."""
     response = VoiceResponse()
-    action = context.webhook_url(f"/stream-ended?tries={tries}" if tries else "/stream-ended")
-    connect = response.connect(action=action, method="POST")
+    connect = response.connect(action=context.webhook_url(_after_stream(token, tries)), method="POST")
     stream = connect.stream(url=context.media_url(profile.business_id), status_callback=context.webhook_url("/stream-status"))
     stream.parameter(name="token", value=mint(token, context.stream_token_secret))
     return response
+
+
+def _after_stream(token: StreamToken, tries: int) -> str:
+    """Where Twilio asks what comes after the stream: which one that is, if it is not the call's first, and how often it was offered."""
+    asked = {
+        name: number for name, number in (("attempt", token.attempt if token.attempt > 1 else 0), ("tries", tries)) if number
+    }
+    return f"/stream-ended?{urlencode(asked)}" if asked else "/stream-ended"
 
 
 def sorry(profile: BusinessProfile | None) -> VoiceResponse:

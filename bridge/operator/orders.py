@@ -137,7 +137,8 @@ class Orders:
         await self._note(key, record)
         if record.disposition is None:
             # Should the stream end first, the answer to "what now" is the same.
-            await _bounded(self._store.set_disposition(record.call_sid, Disposition(action="hang_up", reason=REASON)))
+            decided = Disposition(action="hang_up", reason=REASON, by=key.name)
+            await _bounded(self._store.set_disposition(record.call_sid, decided))
         if not await self._rest.complete(record.call_sid):
             return Answer(409, _REST_FAILED)
         if record.owner is None:

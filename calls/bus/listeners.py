@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from calls.bus.base import Take, Undo
@@ -40,6 +41,8 @@ class Listeners:
         for take in tuple(self._takers.get(topic, ())):
             try:
                 take(payload)
+            except msgspec.DecodeError:  # of another version, or nobody's we know
+                log.warning("bus.not_understood", topic=topic, size=len(payload))
             except Exception:
                 log.exception("bus.taker_failed", topic=topic)
 

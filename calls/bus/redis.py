@@ -89,6 +89,8 @@ class RedisServer:
     def __init__(self, url: str) -> None:
         try:
             self._options: dict[str, Any] = dict(parse_url(url))
+            if "host" not in self._options:  # the driver would take this machine for it
+                raise ValueError("no host is named")
             self._kind: Any = self._options.pop("connection_class", Connection)
             self._made()
         except (ValueError, TypeError) as error:

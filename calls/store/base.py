@@ -122,10 +122,13 @@ class CallStore(Protocol):
         """Appends ``call.ended`` once, with what the record adds up to. ``None`` if it had ended before or is unknown.
         ``duration_ms`` counts from ``call.started`` when not given."""
 
-    async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    async def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """A further stream for a live call: its disposition is taken back, its owner has lost it, and it gets a token of its own. A
         webhook that Twilio repeats gets the same one. ``None`` if the call is unknown, has ended, or has been resumed ``RESUMES``
-        times."""
+        times. ``after``: the attempt whose stream is over, if that is known: when a bridge has taken a later one since, the answer is
+        the token of that, and nothing changes."""
 
     async def note_message(self, call_sid: CallSid, message: Message) -> None:
         """Puts a message the caller left on the record, or what became of it since. Nothing for an unknown call."""

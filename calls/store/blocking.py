@@ -63,9 +63,11 @@ class BlockingStore:
         """See :meth:`calls.store.base.CallStore.end_call`."""
         return self._wait(self._store.end_call(call_sid, reason, at, duration_ms))
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See :meth:`calls.store.base.CallStore.resume_call`."""
-        return self._wait(self._store.resume_call(call_sid, why, at))
+        return self._wait(self._store.resume_call(call_sid, why, at, after))
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:
         """See :meth:`calls.store.base.CallStore.note_message`."""

@@ -134,17 +134,22 @@ def asked(row: CallRow | None, at: datetime) -> CallRow | None:
     return None if row is None else row.changed(action_requested_at=timestamp(at))
 
 
-def resumed(row: CallRow | None, why: Literal["no_answer", "lost"], at: datetime) -> CallRow | None:
-    """With a further stream, or, asked again before that one is used, with the same. It is taken from a bridge that has not let go."""
+def resumed(row: CallRow | None, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None) -> CallRow | None:
+    """With a further stream, or, asked again before that one is used, with the same. It is taken from a bridge that has not let go.
+    ``after``: the attempt whose stream is over; if another has followed it, nothing changes."""
     if row is None or row.record.ended:
         return None
+    if row.used is not None and after is not None and after < row.attempt:
+        return row
     is_repeated = row.attempt > 1 and row.used is None and row.record.disposition is None
     if not is_repeated:
         if row.attempt > RESUMES:
             return None
         owner, left = row.record.owner, row.record.unreleased
         unreleased = left if owner is None else (*left, owner)
-        row = row.changed(disposition=None, owner=None, released_at=None, resumed=why, unreleased=unreleased)
+        row = row.changed(
+            disposition=None, owner=None, released_at=None, resumed=why, resumed_at=timestamp(at), unreleased=unreleased
+        )
         row = msgspec.structs.replace(row, attempt=row.attempt + 1, used=None)
     return msgspec.structs.replace(row, issued_at_s=int(at.timestamp()))
 

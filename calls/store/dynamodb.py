@@ -110,9 +110,11 @@ class DynamoStore:
         """See :meth:`calls.store.base.CallStore.end_call`."""
         return await self.table.run(self.calls.end_call, call_sid, reason, at, duration_ms)
 
-    async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    async def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See :meth:`calls.store.base.CallStore.resume_call`."""
-        return await self.table.run(self.calls.resume_call, call_sid, why, at)
+        return await self.table.run(self.calls.resume_call, call_sid, why, at, after)
 
     async def note_message(self, call_sid: CallSid, message: Message) -> None:
         """See :meth:`calls.store.base.CallStore.note_message`."""

@@ -132,11 +132,13 @@ class DynamoCalls:
 
         return self._append_if(call_row.takes_events, call_sid, ending, at)
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See :meth:`calls.store.base.CallStore.resume_call`."""
 
         def resumed(row: CallRow | None) -> _Step[OpenedCall | None]:
-            further = call_row.resumed(row, why, at)
+            further = call_row.resumed(row, why, at, after)
             return _Step(None if further is None else further.opened(), further)
 
         return self._step(call_sid, resumed)

@@ -358,8 +358,16 @@ class DynamoTable:
         if self._client is None:
             with self._connecting:
                 if self._client is None:
-                    self._client = connect(self._threads)
+                    self._client = self._made()
         return self._client
+
+    def _made(self) -> Any:
+        try:
+            return connect(self._threads)
+        except CAUGHT:
+            raise
+        except ValueError as error:  # botocore has no error of its own for an address that is none
+            raise StoreUnavailable(f"cannot use the call store dynamodb:{self.name}: {error}; check AWS_ENDPOINT_URL") from None
 
     def _living(self, encoded: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
         now_s = self._now_s()

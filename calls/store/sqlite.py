@@ -128,9 +128,11 @@ class SqliteStore(SqliteFile):
 
         return await self.write(work)
 
-    async def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    async def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         """See :meth:`calls.store.base.CallStore.resume_call`."""
-        row = await self._change(call_sid, lambda row: call_row.resumed(row, why, at))
+        row = await self._change(call_sid, lambda row: call_row.resumed(row, why, at, after))
         return None if row is None else row.opened()
 
     async def note_message(self, call_sid: CallSid, message: Message) -> None:

@@ -18,7 +18,8 @@ class House:
 
     def __init__(self, max_calls: int = 10) -> None:
         self.calls = 0
-        self.capacity = Capacity(lambda: self.calls, max_calls=max_calls, max_lag_ms=LIMIT_MS)
+        self.finishing = 0
+        self.capacity = Capacity(lambda: self.calls, max_calls=max_calls, max_lag_ms=LIMIT_MS, finishing=lambda: self.finishing)
         self.at_s = 0.0
 
     def lags(self, ms: float, for_s: float) -> "House":
@@ -54,6 +55,15 @@ def test_lag_refuses_new_calls_until_it_is_well_below_its_limit_again(
     pieces: list[tuple[float, float]], refusal: str | None
 ) -> None:
     assert House().lags_in_turn(pieces).capacity.refusal() == refusal
+
+
+def test_a_call_whose_stream_is_over_takes_nobody_s_place() -> None:
+    house = House(max_calls=2)
+    house.calls = 2
+    assert house.capacity.refusal() == "at_capacity"
+    house.finishing = 1
+    assert house.capacity.refusal() is None
+    assert house.capacity.standing.live_calls == 2
 
 
 def test_samples_that_come_seldom_because_the_loop_is_late_count_all_the_same() -> None:

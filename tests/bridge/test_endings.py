@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -11,12 +11,12 @@ import pytest
 from bridge.conversation.outputs import Release
 from bridge.endings import QUIET_S, Endings, Report
 from calls.bus.memory import MemoryBus
-from calls.events import CallEvent, Usage
+from calls.events import CallEvent, Usage, timestamp
 from calls.ids import CallSid
 from calls.journal import Journal
 from calls.record import CallRecord
 from calls.store import call_row
-from calls.store.base import CallStore
+from calls.store.base import CallStore, StoreUnavailable
 from calls.store.call_row import CallRow
 from tests.calls.examples import START, new_call, sid
 from tests.calls.virtual_loop import run_virtually
@@ -31,6 +31,8 @@ class OneCall:
         row = call_row.new_row(new_call(), START)
         self.row = call_row.claimed(row, row.token, "bridge-1", START)
         self.ends: list[str] = []
+        self.is_away = False
+        self.tries = 0
         store = cast(CallStore, self)
         journal = Journal(store, MemoryBus())
         self.bridges = {owner: Endings(store, journal, owner, lambda _: None) for owner in ("bridge-1", "bridge-2")}
@@ -40,12 +42,17 @@ class OneCall:
         return self.row.record
 
     async def get_call(self, _: CallSid) -> CallRecord:
+        if self.is_away:
+            raise StoreUnavailable("the call store is gone")
         return self.record
 
     async def list_calls(self, **_: object) -> list[CallRecord]:
         return [self.record]
 
     async def release_stream(self, call: CallSid, owner: str, usage: Usage, at: datetime, cost: float | None) -> None:
+        self.tries += 1
+        if self.is_away:
+            raise StoreUnavailable("the call store is gone")
         self.row = call_row.released(self.row, call, owner, usage, at, cost) or self.row
 
     async def end_call(self, _: CallSid, reason: str, at: datetime, duration_ms: int | None) -> CallEvent | None:
@@ -58,8 +65,12 @@ class OneCall:
 
     # what happens to it
 
-    async def released(self, owner: str = "bridge-1", report: Report | None = None) -> None:
-        await self.bridges[owner].release(sid(), STREAM_OVER, datetime.now(UTC), lambda: report)
+    async def released(self, owner: str = "bridge-1", report: Report | None = None, over_at: datetime | None = None) -> None:
+        await self.bridges[owner].release(sid(), STREAM_OVER, over_at or datetime.now(UTC), lambda: report)
+
+    async def completed(self, over_at: datetime, report: Report | None = None) -> None:
+        release = Release("farewell", {})
+        await self.bridges["bridge-1"].release(sid(), release, over_at, lambda: report, started_at=timestamp(START))
 
     def asked_what_next(self) -> None:
         self.row = call_row.asked(self.row, datetime.now(UTC)) or self.row
@@ -104,6 +115,64 @@ def test_a_stream_after_which_nobody_asks_was_the_call_s_last() -> None:
         await time_passes()
 
     assert played(story) == ["caller_hung_up"]
+
+
+def test_the_time_a_call_was_waited_for_is_none_of_its_length() -> None:
+    async def story(call: OneCall) -> None:
+        await call.released(over_at=START + timedelta(seconds=7))
+        await time_passes()
+        assert call.record.duration_ms == 7000
+
+    assert played(story) == ["caller_hung_up"]
+
+
+@pytest.mark.parametrize(
+    ("report", "duration_ms"), [(None, 7000), (Report("completed", 8000), 8000), (Report("completed", None), 7000)]
+)
+def test_a_call_that_was_completed_lasted_to_the_end_of_its_stream_if_twilio_does_not_say(
+    report: Report | None, duration_ms: int
+) -> None:
+    async def story(call: OneCall) -> None:
+        await call.completed(START + timedelta(seconds=7), report)
+        assert call.record.duration_ms == duration_ms
+
+    assert played(story) == ["farewell"]
+
+
+def test_a_call_that_ends_while_the_store_is_away_is_ended_once_it_is_back() -> None:
+    async def story(call: OneCall) -> None:
+        await call.released()
+        call.is_away = True
+        await time_passes(2.5)
+        assert call.ends == []
+        call.is_away = False
+        await time_passes()
+
+    assert played(story) == ["caller_hung_up"]
+
+
+def test_a_bridge_lets_go_of_a_call_however_long_the_store_is_away() -> None:
+    async def story(call: OneCall) -> None:
+        call.is_away = True
+        released = asyncio.create_task(call.released())
+        await time_passes(30)
+        assert not released.done()
+        call.is_away = False
+        await time_passes()
+        assert released.done()
+        assert call.record.owner is None
+        await time_passes()
+
+    assert played(story) == ["caller_hung_up"]
+
+
+def test_what_the_store_refuses_is_not_tried_for_ever() -> None:
+    async def story(call: OneCall) -> None:
+        call.row = call.row.changed(owner="bridge-2")
+        await call.released()
+        assert call.tries == 5
+
+    assert played(story) == []
 
 
 def test_a_call_that_waits_for_its_further_stream_is_not_ended() -> None:

@@ -95,7 +95,19 @@ def test_an_address_is_taken_as_it_is(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "memory", "memory:x", "rabbit://h", "redis://h:port", "redis://h:99999", "redis://h?what=1", "redis:"]
+    "url",
+    [
+        "",
+        "memory",
+        "memory:x",
+        "rabbit://h",
+        "redis://h:port",
+        "redis://h:99999",
+        "redis://h?what=1",
+        "redis:",
+        "redis://",
+        "redis:///0",
+    ],
 )
 def test_what_names_no_bus_is_told_in_one_sentence(url: str) -> None:
     with pytest.raises(BusUnusable) as unusable:

@@ -237,6 +237,14 @@ def test_a_process_that_is_told_too_little_is_told_what_is_missing(dynamodb: Dyn
         table.close()
 
 
+def test_an_address_that_is_none_is_said_so(dynamodb: Dynamo) -> None:
+    with mock.patch.dict(os.environ, {**dynamodb.environ, "AWS_ENDPOINT_URL": "nonsense"}):
+        table = DynamoTable("calls")
+        with pytest.raises(StoreUnavailable, match="Invalid endpoint: nonsense; check AWS_ENDPOINT_URL"):
+            table.open(create=True)
+        table.close()
+
+
 def test_a_table_opens_again_after_it_was_closed(dynamodb: Dynamo) -> None:
     name = dynamodb.new_table()
     with mock.patch.dict(os.environ, dynamodb.environ):

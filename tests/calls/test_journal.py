@@ -55,7 +55,9 @@ POISON = events.ErrorHappened(where="test", message="poison")
 
 
 def lost(logs: Sequence[Any]) -> list[tuple[str, dict[str, int]]]:
-    return [(entry["call_sid"], entry["kinds"]) for entry in logs if entry["event"] == "journal.events_lost"]
+    entries = [entry for entry in logs if entry["event"] == "journal.events_lost"]
+    assert all(entry["lost"] == sum(entry["kinds"].values()) for entry in entries)
+    return [(entry["call_sid"], entry["kinds"]) for entry in entries]
 
 
 def test_an_event_is_stored_within_100_ms_without_anyone_asking() -> None:

@@ -65,6 +65,39 @@ async def test_asked_twice_the_store_gives_the_same_further_stream(store: CallSt
     assert (await record_of(store)).unreleased == ("bridge-1",)
 
 
+async def test_asked_again_about_a_stream_that_another_has_followed_nothing_is_taken_from_whoever_has_that(
+    store: CallStore,
+) -> None:
+    await carried_on(store)
+    before = await record_of(store)
+
+    again = await store.resume_call(sid(), "lost", after_ms(1300), after=1)
+
+    assert again is not None
+    assert again.token.attempt == 2
+    assert await record_of(store) == before
+    with pytest.raises(TokenRefused, match="replayed"):
+        await store.claim_stream(again.token, "bridge-3", after_ms(1400))
+    await store.append([event(2)], "bridge-2")
+
+
+async def test_asked_about_the_last_stream_the_store_gives_another(store: CallStore) -> None:
+    await carried_on(store)
+    third = await store.resume_call(sid(), "lost", after_ms(5000), after=2)
+    assert third is not None
+    assert third.token.attempt == 3
+    assert (await record_of(store)).owner is None
+
+
+async def test_the_record_says_when_a_further_stream_was_first_asked_for(store: CallStore) -> None:
+    await owned(store)
+    assert (await record_of(store)).resumed_at is None
+    await further_stream(store, 1234)
+    token = await further_stream(store, 2000)
+    claimed = await store.claim_stream(token, "bridge-2", after_ms(2100))
+    assert claimed.resumed_at == timestamp(after_ms(1234))
+
+
 async def test_of_two_bridges_one_gets_the_further_stream(store: CallStore, other_store: CallStore) -> None:
     await owned(store)
     token = await further_stream(store)

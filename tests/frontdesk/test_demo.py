@@ -86,6 +86,14 @@ def test_without_the_example_businesses_it_says_what_to_do(tmp_path: Path) -> No
         profile_of(shipped("hvac"), load_businesses(_hebrew_only(tmp_path)))
 
 
+def test_where_nothing_can_speak_it_says_so_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "espeakng_loader.py").write_text("raise ModuleNotFoundError(\"No module named 'espeakng_loader'\")\n")
+    done = frontdesk("demo", "--fast", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("frontdesk: nobody here can speak: eSpeak NG is not installed;")
+    assert done.stderr.count("\n") == 1
+
+
 def _hebrew_only(tmp_path: Path) -> Path:
     folder = tmp_path / "hebrew"
     folder.mkdir()

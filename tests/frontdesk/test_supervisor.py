@@ -11,6 +11,7 @@ from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 import pytest
 
 from frontdesk.listening import listen
+from frontdesk.silence import beat
 from frontdesk.supervisor import STARTS, NoWorker, Supervisor
 from frontdesk.worker_channel import ChannelClosed, SupervisorEnd, WorkerEnd, channel
 from frontdesk.worker_process import WorkerProcess, start_worker
@@ -46,6 +47,10 @@ WORKER = _PROGRAM.format(at_sigterm='lambda *_: os.write(tell, b"!")')
 """Tells every caller its process id and keeps the connection until they hang up, or until it is told to go and has taken all it was
 given."""
 STUBBORN = _PROGRAM.format(at_sigterm="signal.SIG_IGN")
+BUSY = STUBBORN.replace("end.ready()", "end.calls(1)\nend.ready()")
+"""Has a call, and does not go."""
+SAYS_ONCE = STUBBORN.replace("end.ready()", "end.alive()\nend.ready()")
+"""That it lives."""
 DIES = "import sys; sys.exit({})"
 
 
@@ -220,6 +225,14 @@ async def test_told_to_go_all_workers_are_told_and_it_ends_with_the_last(number:
         assert sorted(two.ended) == sorted(pids)
 
 
+async def test_while_all_are_going_who_connects_gets_to_a_worker_that_has_calls_still() -> None:
+    async with crew(lambda place, nth: BUSY if place == 1 else STUBBORN, count=3) as three:
+        await three.is_ready()
+        busy = three.pids[1]
+        three.supervisor.on_signal(SIGTERM)
+        assert {(await three.calls()).answered_by for _ in range(6)} == {busy}
+
+
 async def test_told_a_third_time_workers_that_do_not_go_are_killed() -> None:
     async with crew(lambda place, nth: STUBBORN, count=1) as alone:
         await alone.is_ready()
@@ -230,6 +243,17 @@ async def test_told_a_third_time_workers_that_do_not_go_are_killed() -> None:
         alone.supervisor.on_signal(SIGTERM)
         assert await worker.gone() == -SIGKILL
         await alone.over()
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontdesk.silence.HUNG_AFTER_S", 0.5)
+    monkeypatch.setattr("frontdesk.supervisor.LOOK_EVERY_S", 0.01)
+    async with crew(lambda place, nth: SAYS_ONCE if nth == 0 else STUBBORN) as two:
+        await two.is_ready()
+        hung = await two.are(lambda pids: len(pids) == 2)
+        later = await two.are(lambda pids: len(pids) == 2 and not set(pids) & set(hung))
+        assert sorted(two.ended[:2]) == sorted(hung)
+        assert (await two.calls()).answered_by in later
 
 
 async def test_told_to_go_while_workers_are_being_started_it_goes() -> None:
@@ -311,6 +335,22 @@ def test_connections_arrive_one_by_one_as_they_were() -> None:
     with pytest.raises(ChannelClosed):
         ours.read()
     ours.close()
+
+
+async def test_a_worker_says_that_it_lives_from_when_on_it_is_up() -> None:
+    supervisor, worker = ends()
+    up = asyncio.Event()
+    beating = asyncio.create_task(beat(worker, up))
+    for beats in (0, 1):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        supervisor.read()
+        assert supervisor.beats == beats
+        up.set()
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
+    supervisor.close()
+    worker.close()
 
 
 def test_a_worker_whose_supervisor_has_gone_learns_it() -> None:

@@ -80,6 +80,7 @@ async def test_the_metrics_of_one_port_are_those_of_all_workers(tmp_path: Path) 
     [
         ({"PORT": "abc"}, ExitCode.USAGE, "PORT=abc is not a whole number"),
         ({"FRONTDESK_BUSINESSES": "nowhere"}, ExitCode.USAGE, "there is no such folder"),
+        ({"FRONTDESK_STORE": "sqlite::memory:"}, ExitCode.USAGE, "is of one process alone; name a file for 3 workers"),
         ({"FRONTDESK_STORE": "sqlite:nowhere/calls.db"}, ExitCode.UNAVAILABLE, "cannot open the call store"),
         ({"HOST": "192.0.2.1", "PUBLIC_URL": "https://x.example", "FRONTDESK_VERIFY_TWILIO": "on", "TWILIO_AUTH_TOKEN": "x"},
          ExitCode.UNAVAILABLE, "cannot listen on 192.0.2.1:0"),

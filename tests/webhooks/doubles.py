@@ -110,8 +110,12 @@ class MemoryLedger:
     def events(self, call_sid: CallSid, after: int = 0) -> list[CallEvent]:
         return [event for event in self.written if event.call_sid == call_sid and event.seq > after]
 
-    def resume_call(self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime) -> OpenedCall | None:
+    def resume_call(
+        self, call_sid: CallSid, why: Literal["no_answer", "lost"], at: datetime, after: int | None = None
+    ) -> OpenedCall | None:
         record = self.records.get(call_sid)
+        if record is not None and after is not None and after < self.tokens[call_sid].attempt:
+            return OpenedCall(record=record, token=self.tokens[call_sid], event=None)
         if record is None or record.ended or not self.resumes_left:
             return None
         self.resumes_left -= 1
@@ -121,6 +125,9 @@ class MemoryLedger:
         )
         record = self.change(call_sid, disposition=None, owner=None, released_at=None, resumed=why)
         return OpenedCall(record=record, token=self.tokens[call_sid], event=None)
+
+    def set_disposition(self, call_sid: CallSid, disposition: Disposition) -> None:
+        self.change(call_sid, disposition=disposition)
 
     def note_message(self, call_sid: CallSid, message: Message) -> None:
         if call_sid in self.records:

@@ -25,6 +25,17 @@ def test_what_was_decided_is_done() -> None:
     assert verbs(fallback.handler(desk.context, failed())) == ["Dial"]
 
 
+def test_it_is_remembered_which_stream_was_over() -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    fallback.handler(desk.context, failed())
+    desk.ledger.change(SID, owner="bridge-2")
+    fallback.handler(desk.context, failed(f"{ASKED}?attempt=2"))
+    desk.ledger.change(SID, owner="bridge-3")
+    fallback.handler(desk.context, failed(f"{ASKED}?attempt=2"))
+    assert (desk.ledger.tokens[SID].attempt, desk.ledger.records[SID].owner) == (3, "bridge-3")
+
+
 def test_a_stream_that_nobody_took_is_not_offered_for_ever() -> None:
     desk = Desk()
     desk.opened()

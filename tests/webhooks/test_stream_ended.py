@@ -1,9 +1,11 @@
 """``/stream-ended``: the disposition becomes TwiML."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from calls.business import Escalation, Fallback
+from calls.business import BusinessProfile, Escalation, Fallback
 from calls.events import CallEnded
 from calls.language import phrases_of
 from calls.store.base import StoreUnavailable
@@ -23,7 +25,11 @@ from tests.webhooks.doubles import (
     tree,
     verbs,
 )
-from webhooks.handlers import stream_ended
+from webhooks.handlers import call_status, stream_ended
+from webhooks.parties import caller_of
+from webhooks.twiml import fallback_response
+
+HANGS_UP = msgspec.structs.replace(BOB, fallback=Fallback(mode="hangup", text="Call later."))
 
 
 def test_hang_up_hangs_up() -> None:
@@ -167,7 +173,29 @@ def test_the_call_of_a_bridge_that_vanished_is_connected_again_with_a_token_of_i
     assert desk.ledger.tokens[SID].attempt == first.attempt + 1
     assert mint(desk.ledger.tokens[SID], SECRET) in str(answer)
     assert desk.ledger.records[SID].resumed == "lost"
-    assert tree(answer)[0].get("action") == "https://phone.example/stream-ended"
+    assert tree(answer)[0].get("action") == "https://phone.example/stream-ended?attempt=2"
+
+
+def test_a_question_repeated_after_a_bridge_took_the_further_stream_takes_nothing_from_it() -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    stream_ended.handler(desk.context, call())
+    desk.ledger.change(SID, owner="bridge-2")
+    stream_ended.handler(desk.context, call(attempt="2"))
+    desk.ledger.change(SID, owner="bridge-3")
+    again = stream_ended.handler(desk.context, call(attempt="2"))
+
+    assert mint(desk.ledger.tokens[SID], SECRET) in str(again)
+    assert desk.ledger.tokens[SID].attempt == 3
+    assert desk.ledger.records[SID].owner == "bridge-3"
+
+
+@pytest.mark.parametrize("attempt", ["1", "-2", "x", "٣", "99999999999999999999", "5"])
+def test_a_number_of_a_stream_that_is_none_of_ours_counts_as_none(attempt: str) -> None:
+    desk = Desk()
+    desk.opened(owner="bridge-1")
+    assert verbs(stream_ended.handler(desk.context, call(attempt=attempt))) == ["Connect"]
+    assert desk.ledger.tokens[SID].attempt == 2
 
 
 def test_a_repeated_request_about_a_bridge_that_vanished_gets_the_same_token() -> None:
@@ -185,6 +213,42 @@ def test_a_call_that_the_store_resumes_no_more_gets_the_business_s_fallback() ->
     answer = stream_ended.handler(desk.context, call())
     assert verbs(answer) == ["Say", "Dial"]
     assert said(answer) == BOB.fallback_text
+
+
+@pytest.mark.parametrize(
+    ("changes", "nobody_accepts", "tries", "reason"),
+    [
+        ({}, True, "", "at_capacity"),
+        ({}, False, "2", "no_bridge"),
+        ({"accepted_at": "2026-01-01T12:00:00.000Z", "owner": "bridge-1"}, True, "", "at_capacity"),
+        ({"accepted_at": "2026-01-01T12:00:00.000Z", "owner": "bridge-1"}, False, "", "lost"),
+        ({"accepted_at": "2026-01-01T12:00:00.000Z"}, False, "2", "lost"),
+    ],
+)
+@pytest.mark.parametrize("profile", [BOB, DANA, HANGS_UP])
+def test_the_record_says_why_a_caller_got_the_business_s_fallback(
+    profile: BusinessProfile, changes: dict[str, Any], nobody_accepts: bool, tries: str, reason: str
+) -> None:
+    desk = Desk(profiles=[profile], nobody_accepts=nobody_accepts)
+    desk.opened(profile=profile, **changes)
+    desk.ledger.resumes_left = 0
+    first = stream_ended.handler(desk.context, call(tries=tries, To=profile.numbers[0]))
+
+    assert desk.ledger.records[SID].disposition.reason == reason
+    assert str(first) == str(fallback_response(desk.context, profile, caller_of(call(), desk.ledger.records[SID])))
+    assert str(stream_ended.handler(desk.context, call(To=profile.numbers[0]))) == str(first)
+    call_status.handler(desk.context, call(CallStatus="completed"))
+    assert desk.ledger.records[SID].end_reason == reason
+
+
+def test_a_caller_gets_the_fallback_even_if_nobody_can_note_why() -> None:
+    class Forgetful(MemoryLedger):
+        def set_disposition(self, *_: object) -> None:
+            raise StoreUnavailable("the call store is gone")
+
+    desk = Desk(ledger=Forgetful(), nobody_accepts=True)
+    desk.opened()
+    assert verbs(stream_ended.handler(desk.context, call())) == ["Say", "Dial"]
 
 
 def test_a_stream_that_no_bridge_took_is_offered_twice_more_with_the_token_nobody_used() -> None:

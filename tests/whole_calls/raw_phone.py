@@ -161,6 +161,10 @@ class RawPhone:
             if message["event"] == event:
                 return message
 
+    def breaks(self) -> None:
+        """The connection is gone without a word."""
+        self._connection.transport.abort()
+
     async def is_left(self) -> int:
         """Reads on until the bridge closes; its close code."""
         try:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bridge.endings import Endings
 from bridge.loop_lag import SAMPLED_EVERY_S
 from calls.events import CallEnded
 from calls.fleet import FRESH, TaskLoad
@@ -16,7 +17,7 @@ from calls.language import ENGLISH
 from calls.store import fleet_of
 from tests.whole_calls.door import CALL_SID, OTHER_SID, Door, door
 from tests.whole_calls.playing import WITHIN_S, of_kind
-from tests.whole_calls.raw_phone import RawPhone, Twilio, readiness
+from tests.whole_calls.raw_phone import Offered, RawPhone, Twilio, readiness
 
 
 async def told(twilio: Twilio, call_sid: str = OTHER_SID) -> list[str]:
@@ -58,6 +59,32 @@ async def test_a_caller_too_many_is_told_so_and_is_on_record(tmp_path: Path) -> 
         await opened.twilio.hangs_up(OTHER_SID)
         (ended,) = of_kind(await opened.over(OTHER_SID), CallEnded)
         assert ended.reason == "at_capacity"
+
+
+async def test_a_call_whose_stream_breaks_gets_its_own_place_on_a_full_bridge_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, began = asyncio.Event(), asyncio.Event()
+    release = Endings.release
+
+    async def release_slowly(*args: Any, **kwargs: Any) -> None:
+        began.set()
+        await slow.wait()
+        await release(*args, **kwargs)
+
+    monkeypatch.setattr(Endings, "release", release_slowly)
+    async with door(tmp_path, max_calls=1) as opened:
+        first = await opened.twilio.rings(CALL_SID)
+        async with opened.twilio.stream(first.url) as phone:
+            await talks(opened, phone, first.token)
+            phone.breaks()
+            await began.wait()
+        again = Offered(CALL_SID, await opened.twilio.stream_ended(CALL_SID))
+        slow.set()
+        async with opened.twilio.stream(again.url) as phone:
+            await talks(opened, phone, again.token)
+            await phone.stops(CALL_SID)
+            await phone.is_left()
 
 
 async def test_an_overloaded_bridge_takes_no_call_and_keeps_those_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,16 @@ def handler(context: Context | None, event: Event) -> VoiceResponse:
     try:
         asked = urlsplit(text(event, "ErrorUrl"))
         if context is not None and asked.path.endswith("/stream-ended") and text(event, "ErrorCode").startswith(UNREACHABLE):
-            return stream_ended.handler(context, {**event, "tries": "".join(parse_qs(asked.query).get("tries", []))})
+            return stream_ended.handler(context, {**event, **_asked(asked.query)})
         return sorry(find_business(context.businesses, event) if context is not None else None)
     except Exception:  # what brought the call here may be in the way here too
         return sorry(None)
+
+
+def _asked(query: str) -> dict[str, str]:
+    """The parameters of our own URL that could not be fetched."""
+    values = parse_qs(query)
+    return {name: "".join(values.get(name, [])) for name in ("attempt", "tries")}
 
 
 def _report(context: Context | None, event: Event) -> None:

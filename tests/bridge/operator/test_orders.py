@@ -66,7 +66,7 @@ class Office:
         return await self.orders.carry_out(ANA, Command(call_sid=sid(), action=action, **fields))
 
 
-HANG_UP = Disposition(action="hang_up", reason="operator")
+HANG_UP = Disposition(action="hang_up", reason="operator", by="ana")
 NOTED = OperatorCommand(operator="ana", action="force_hangup")
 
 
