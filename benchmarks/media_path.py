@@ -1,10 +1,12 @@
 """What a call costs: the bridge's processor time per second of a call, and what the bare relay needs for the same calls.
 
 Both run as processes of their own and serve the same simulated callers in turns: everybody's greeting, then long answers, so that
-audio flows both ways. Only what is used between the start of the last call and the end of the first is counted.
+audio flows both ways. The bridge keeps its store, and one operator reads along. Only what is used between the start of the last call
+and the end of the first is counted.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -15,6 +17,7 @@ from benchmarks import processes, shops
 from benchmarks.bench import FarEnds, Lost, NumberOf, far_ends, relayed_by, scratch, served_by, stays_on_the_line
 from benchmarks.figures import Amount, percentile, say, show_amounts, write_json
 from benchmarks.lag import Load
+from benchmarks.operators import Case, Measured, attached
 from benchmarks.options import Options
 from benchmarks.processes import Program
 from benchmarks.traces import LONG
@@ -26,6 +29,8 @@ SPREAD_S = 2.0
 SETTLED_S = 2.0
 COUNTED_S = 10.0
 RELAY = "benchmarks.relay"
+ONE_CONSOLE = Case("1 console", 1)
+NOBODY = Case("nobody", 0)
 
 
 @dataclass(slots=True)
@@ -71,24 +76,27 @@ def amounts_of(name: str, cost: Cost) -> list[Amount]:
 
 async def run(options: Options) -> list[Amount]:
     """Everything. Raises ``Lost`` or ``NotReady``."""
-    costs = {"frontdesk": Cost(), "bare relay": Cost()}
+    costs, token = {"frontdesk": Cost(), "bare relay": Cost()}, secrets.token_urlsafe(16)
     async with AsyncExitStack() as stack:
         folder = await stack.enter_async_context(scratch())
         shops.open_shops(folder / "shops", options.calls)
         ends = await stack.enter_async_context(far_ends(options.seed))
         ends.plays(Mind(replies=(Reply(hears="", say=LONG),), otherwise=LONG))
         relay = await stack.enter_async_context(processes.floor(folder, ends.model.url, early=False, module=RELAY))
-        bridge = await stack.enter_async_context(processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url))
-        ways: list[tuple[str, Program, Callable[[str], NumberOf]]] = [
-            ("frontdesk", bridge, served_by),
-            ("bare relay", relay, relayed_by),
+        bridge = await stack.enter_async_context(
+            processes.bridge(folder, folder / "shops", ends.model.url, ends.cloud.rest_url, operators=f"bench:operator:{token}")
+        )
+        ways: list[tuple[str, Program, Callable[[str], NumberOf], Case]] = [
+            ("frontdesk", bridge, served_by, ONE_CONSOLE),
+            ("bare relay", relay, relayed_by, NOBODY),
         ]
-        for _, program, number in ways:
+        for _, program, number, _ in ways:
             await ends.round([stays_on_the_line(750)], number(program.url))
         for turn in range(ROUNDS):
-            for name, program, number in ways:
+            for name, program, number, readers in ways:
                 say(f"{turn + 1} of {ROUNDS}: {options.calls} calls, {name}")
-                await one_round(ends, program, number(program.url), options.calls, costs[name])
+                async with attached(program, token, readers, Measured()):
+                    await one_round(ends, program, number(program.url), options.calls, costs[name])
     return _table(costs)
 
 

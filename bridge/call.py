@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -53,8 +53,8 @@ _T = TypeVar("_T")
 class MediaSocket(Protocol):
     """The media WebSocket as the session sees it."""
 
-    async def read(self, received: Callable[[str | bytes], object]) -> None:
-        """Hands over every message as it comes; returns once the socket is closed."""
+    async def read(self, received: Callable[[Sequence[str | bytes]], object]) -> None:
+        """Hands over every message as it comes, those together that have come in one go; returns once the socket is closed."""
 
     def send_now(self, *texts: str) -> bool:
         """Sends text messages if that needs no waiting; ``False``: none was sent."""
@@ -135,7 +135,7 @@ class CallSession:
             wanted.CloseModel: lambda _: self._model.close(),
             wanted.Release: self._keep_release,
             wanted.Answer: self._answer,
-            wanted.CallerSounded: lambda output: self._observe(lambda one: one.caller_audio(output.audio, self.call_ms)),
+            wanted.CallerSounded: self._caller_sounded,
             wanted.AgentSounded: lambda output: self._observe(lambda one: one.agent_audio(output.audio, self.call_ms)),
             wanted.AgentSilenced: lambda _: self._observe(lambda one: one.cleared(self.call_ms)),
             wanted.Log: self._log,
@@ -268,13 +268,25 @@ class CallSession:
     def _answer(self, answer: wanted.Answer) -> None:
         self._answered = answer.error
 
+    def _caller_sounded(self, output: wanted.CallerSounded) -> None:
+        """Fifty times a second, and so without the detour of :meth:`_observe`."""
+        at_ms = self.call_ms
+        for observer in self._observers:
+            try:
+                observer.caller_audio(output.audio, at_ms)
+            except Exception:
+                self._do_without(observer)
+
     def _observe(self, tell: Callable[[CallObserver], None]) -> None:
         for observer in self._observers:
             try:
                 tell(observer)
             except Exception:
-                log.exception("call.observer_failed", call_sid=self._call_sid)
-                self._observers = tuple(one for one in self._observers if one is not observer)
+                self._do_without(observer)
+
+    def _do_without(self, failed: CallObserver) -> None:
+        log.exception("call.observer_failed", call_sid=self._call_sid)
+        self._observers = tuple(one for one in self._observers if one is not failed)
 
     def _step_for_others(self, happened: given.AnyInput) -> None:
         """A step that begins outside the call's own tasks; whatever comes of it, the log is to tell it of this call."""
@@ -286,7 +298,8 @@ class CallSession:
         try:
             for output in self._core.receive(self._now_ms(), happened):
                 self._do[type(output)](output)
-            self._flush_twilio()
+            if self._for_twilio:
+                self._flush_twilio()
         except Exception:
             # A defect of ours. Without a disposition /stream-ended gives the caller the business's fallback.
             log.exception("call.core_failed", call_sid=self._call_sid)
@@ -298,7 +311,7 @@ class CallSession:
             self._over.set()
         elif self._core.is_settled_anew and not self._over.is_set():
             wake_at_ms = self._core.wake_at_ms
-            if wake_at_ms != self._armed_for_ms:
+            if wake_at_ms < self._armed_for_ms:
                 self._arm(wake_at_ms)
 
     # --- time --------------------------------------------------------------------------------------------------------------
@@ -313,8 +326,13 @@ class CallSession:
             self._timer = self._loop.call_at(self._clock_zero_s + at_ms / 1000, self._wake)
 
     def _wake(self) -> None:
+        """The moment that was asked for has come, or has been put off since: most are, and are not worth a timer each time."""
         self._armed_for_ms = inf
-        self.step(given.Tick())
+        wake_at_ms = self._core.wake_at_ms
+        if self._now_ms() < wake_at_ms:
+            self._arm(wake_at_ms)
+        else:
+            self.step(given.Tick())
 
     def _disarm(self) -> None:
         self._armed_for_ms = inf
@@ -325,8 +343,12 @@ class CallSession:
     # --- the phone ---------------------------------------------------------------------------------------------------------
 
     async def _read_twilio(self) -> None:
-        await self._socket.read(lambda frame: self.step(given.TwilioFrame(frame)))
+        await self._socket.read(self._from_twilio)
         self.step(given.TwilioClosed())
+
+    def _from_twilio(self, frames: Sequence[str | bytes]) -> None:
+        """More than one at a time come late, and are passed on together, so that a process that is behind has less to do."""
+        self.step(given.TwilioFrame(frames[0]) if len(frames) == 1 else given.TwilioFrames(frames))
 
     async def _write_twilio(self) -> None:
         while True:
@@ -338,12 +360,10 @@ class CallSession:
 
     def _flush_twilio(self) -> None:
         """What one step has for the phone goes in one piece, if there is room for it."""
-        texts = self._for_twilio
-        if texts:
-            self._for_twilio = []
-            if not self._to_twilio.empty() or not self._socket.send_now(*texts):
-                for text in texts:
-                    self._send_twilio(text)
+        texts, self._for_twilio = self._for_twilio, []
+        if texts and (not self._to_twilio.empty() or not self._socket.send_now(*texts)):
+            for text in texts:
+                self._send_twilio(text)
 
     def _send_twilio(self, message: str | int) -> None:
         try:

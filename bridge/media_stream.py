@@ -4,7 +4,7 @@ It is an ASGI route beside Quart's own, because Quart cancels a WebSocket handle
 call's record is completed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -114,11 +114,11 @@ class AsgiSocket:
         self._send = send
         self._is_closed = False
 
-    async def read(self, received: Callable[[str | bytes], object]) -> None:
-        """Hands over every message; returns once the socket is closed."""
+    async def read(self, received: Callable[[Sequence[str | bytes]], object]) -> None:
+        """Hands over every message by itself; returns once the socket is closed."""
         while (message := await self._receive())["type"] == "websocket.receive":
             text = message.get("text")
-            received(text if text is not None else message.get("bytes") or b"")
+            received([text if text is not None else message.get("bytes") or b""])
         self._is_closed = True
 
     def send_now(self, *_texts: str) -> bool:

@@ -20,10 +20,10 @@ from typing import Self
 import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
+from bridge.frame_engine.client import EngineConnection
 from bridge.model_socket import Spare, open_connection
 from bridge.settings import ModelEndpoint
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 class _Kept(msgspec.Struct, eq=False):
-    connection: ClientConnection
+    connection: EngineConnection
     opened_s: float
     goes_at_s: float
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.protocol import State
 
-from bridge.frame_engine.frames import text_of_client
+from bridge.frame_engine.client import EngineConnection
 from bridge.settings import ModelEndpoint
 
 OPEN_TIMEOUT_S = 6.0
@@ -19,8 +19,6 @@ PING_EVERY_S = 5.0
 """A connection that has died without a word is noticed within twice this, even while nothing is asked of the model."""
 QUEUED_EVENTS = 1500
 """Events waiting to be sent: 30 s of caller audio. More means that the model does not listen."""
-ROOM_BYTES = 64 * 1024
-"""With more waiting in the transport than that, events wait here."""
 PONG_WITHIN_S = 1.0
 """A socket opened before the call that takes longer to answer a ping counts as dead."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -37,7 +35,7 @@ class ModelUnreachable(Exception):
 class Spare(msgspec.Struct, frozen=True):
     """A socket that was opened before it was needed."""
 
-    connection: ClientConnection
+    connection: EngineConnection
     age_s: float
 
 
@@ -45,7 +43,7 @@ class _Trial:
     """A socket that was opened before the call, until it has answered a ping. What it is sent is kept, should it be dead, and what it
     says is held back: an error of the time before the call is nobody's."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: EngineConnection) -> None:
         self._connection = connection
         self.sent: list[str] = []
         self.held: list[bytes] = []
@@ -76,26 +74,25 @@ class ModelSocket:
         self.warm_age_s: float | None = None
         """How long ago the socket was opened, if that was before it was needed."""
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUED_EVENTS)
-        self._open: ClientConnection | None = None
+        self._open: EngineConnection | None = None
         self._is_sending = False
+        self._is_behind = False
+        """There is something that has to go before what is sent now."""
 
     def send(self, text: str) -> bool:
         """Sends an event, or queues it while there is no room for it; ``False`` if the queue is full and the session must be given
         up."""
-        if self._open is not None and self._has_room(self._open):
-            self._open.transport.write(text_of_client(self._endpoint.dialect.outgoing(text)))
+        if self._open is not None and not self._is_behind and self._open.send_now(self._endpoint.dialect.outgoing(text)):
             return True
+        self._is_behind = True
         try:
             self._queue.put_nowait(text)
         except asyncio.QueueFull:
             return False
         return True
 
-    def _has_room(self, connection: ClientConnection) -> bool:
-        """Whether a message may be written past the library, which has then nothing of its own under way."""
-        if self._trial is not None or self._is_sending or not self._queue.empty():
-            return False
-        return connection.state is State.OPEN and connection.transport.get_write_buffer_size() < ROOM_BYTES
+    def _look_behind(self) -> None:
+        self._is_behind = self._trial is not None or self._is_sending or not self._queue.empty()
 
     async def run(self, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
         """Connects, then passes events both ways until the socket closes; returns why it did.
@@ -121,19 +118,15 @@ class ModelSocket:
         for text in [*sent, *rest][:QUEUED_EVENTS]:
             self._queue.put_nowait(text)
 
-    async def _talk(self, connection: ClientConnection, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
+    async def _talk(self, connection: EngineConnection, opened: Callable[[], None], received: Callable[[bytes], None]) -> str:
         tasks = [asyncio.create_task(self._write(connection), name="model-writer")]
         if self._trial is not None:
             tasks.append(asyncio.create_task(self._try_out(self._trial, received), name="model-trial"))
         try:
             self._open = connection
+            self._look_behind()
             opened()
-            while True:
-                frame = self._endpoint.dialect.incoming(await connection.recv(decode=False))
-                if self._trial is None:
-                    received(frame)
-                else:
-                    self._trial.held.append(frame)
+            await connection.hand_over(lambda frame: self._arrived(frame, received))
         except ConnectionClosed:
             return f"closed by the model ({connection.close_code})"
         finally:
@@ -143,13 +136,21 @@ class ModelSocket:
             await asyncio.gather(*tasks, return_exceptions=True)
             await connection.close()
 
+    def _arrived(self, frame: bytes, received: Callable[[bytes], None]) -> None:
+        event = self._endpoint.dialect.incoming(frame)
+        if self._trial is None:
+            received(event)
+        else:
+            self._trial.held.append(event)
+
     async def _try_out(self, trial: _Trial, received: Callable[[bytes], None]) -> None:
         if await trial.passed():
             self._trial, trial.is_passed = None, True
+            self._look_behind()
             for frame in trial.held:
                 received(frame)
 
-    async def _connect(self) -> ClientConnection:
+    async def _connect(self) -> EngineConnection:
         try:
             return await open_connection(self._endpoint, self._model)
         except InvalidStatus as refused:
@@ -160,7 +161,7 @@ class ModelSocket:
         except (OSError, InvalidHandshake, InvalidURI) as failed:
             raise ModelUnreachable(f"no connection: {type(failed).__name__}") from failed
 
-    async def _write(self, connection: ClientConnection) -> None:
+    async def _write(self, connection: EngineConnection) -> None:
         try:
             while True:
                 text = await self._queue.get()
@@ -171,15 +172,17 @@ class ModelSocket:
                     await connection.send(self._endpoint.dialect.outgoing(text))
                 finally:
                     self._is_sending = False
+                self._look_behind()
         except ConnectionClosed:
             return  # the reader sees it too, and says so
 
 
-async def open_connection(endpoint: ModelEndpoint, model: str | None) -> ClientConnection:
+async def open_connection(endpoint: ModelEndpoint, model: str | None) -> EngineConnection:
     """A connection to the model, its session not configured yet. Raises what ``websockets`` does, and ``OSError``."""
     address = endpoint.address_of(model)
-    return await connect(
+    connection = await connect(
         address,
+        create_connection=EngineConnection,
         additional_headers=endpoint.headers(),
         compression=None,
         max_size=MAX_EVENT_BYTES,
@@ -190,3 +193,4 @@ async def open_connection(endpoint: ModelEndpoint, model: str | None) -> ClientC
         ping_timeout=PING_EVERY_S,
         proxy=None if urlsplit(address).hostname in _LOOPBACK else True,
     )
+    return cast(EngineConnection, connection)

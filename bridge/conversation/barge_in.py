@@ -8,6 +8,9 @@ The model's own detector gives way to every "uh-huh"; so the bridge listens itse
 Both count milliseconds of *audio*, by payload length, so that a burst of late packets is no shorter speech than it was. What is loud
 depends on the line: 2.5 times its noise floor (the 10th percentile of the last three seconds), but never less than ``rms`` nor
 more than four times it. The bar stands still from the first loud frame until the decision.
+
+Most frames are plainly quiet: not one of their samples is larger than ``rms``. Those decide as they are, and are measured only when
+the noise floor is asked for.
 """
 
 from bisect import bisect_left, insort
@@ -16,6 +19,9 @@ from enum import Enum
 
 import msgspec
 
+from bridge.conversation.g711 import codes_within, rms_of_each
+from bridge.conversation.g711 import rms as loudness
+from bridge.conversation.playback import BYTES_PER_MS
 from calls.business import BargeIn
 
 FLOOR_WINDOW_MS = 3000
@@ -33,9 +39,39 @@ class NoiseFloor:
         self._frames: deque[tuple[float, float]] = deque()
         self._sorted: list[float] = []
         self._window_ms = 0.0
+        self._unmeasured: deque[bytes] = deque()
+        self._unmeasured_ms = 0.0
 
     def add(self, rms: float, audio_ms: float) -> None:
         """One more frame."""
+        if self._unmeasured:
+            self._measure()
+        self._count(rms, audio_ms)
+
+    def add_unmeasured(self, audio: bytes) -> None:
+        """One more frame, which is not empty; how loud it is is found out once it matters."""
+        self._unmeasured.append(audio)
+        self._unmeasured_ms += len(audio) / BYTES_PER_MS
+        if self._unmeasured_ms > 2 * FLOOR_WINDOW_MS:
+            self._forget()
+
+    def _forget(self) -> None:
+        """There is more than the window holds: nothing measured counts any more, nor what came first."""
+        self._frames.clear()
+        self._sorted.clear()
+        self._window_ms = 0.0
+        while self._unmeasured_ms > FLOOR_WINDOW_MS and len(self._unmeasured) > 1:
+            self._unmeasured_ms -= len(self._unmeasured.popleft()) / BYTES_PER_MS
+
+    def _measure(self) -> None:
+        if self._unmeasured_ms > FLOOR_WINDOW_MS:
+            self._forget()
+        for rms, audio in zip(rms_of_each(self._unmeasured), self._unmeasured, strict=True):
+            self._count(rms, len(audio) / BYTES_PER_MS)
+        self._unmeasured.clear()
+        self._unmeasured_ms = 0.0
+
+    def _count(self, rms: float, audio_ms: float) -> None:
         self._frames.append((rms, audio_ms))
         insort(self._sorted, rms)
         self._window_ms += audio_ms
@@ -47,6 +83,8 @@ class NoiseFloor:
     @property
     def rms(self) -> float:
         """The floor; 0 before enough was heard."""
+        if self._unmeasured:
+            self._measure()
         if self._window_ms < FLOOR_NEEDS_MS:
             return 0.0
         return self._sorted[int(len(self._sorted) * FLOOR_PERCENTILE)]
@@ -87,6 +125,13 @@ class BargeInGate:
         self.burst: Burst | None = None
         """The one being judged, and after a verdict the one just judged."""
         self._decided = True
+        self._quiet = codes_within(settings.rms)
+        self.last_was_loud = False
+        """Whether the last frame was above the bar for the next burst."""
+
+    def loudness_of(self, audio: bytes) -> float | None:
+        """The RMS of a frame; ``None`` if it is plainly quiet, or empty."""
+        return loudness(audio) if audio.translate(None, self._quiet) else None
 
     @property
     def threshold_rms(self) -> float:
@@ -102,6 +147,7 @@ class BargeInGate:
     def hear(self, rms: float, audio_ms: float, now_ms: float, *, armed: bool) -> Verdict | None:
         """One frame of the caller. ``armed``: AI audio is audible, barge-in is on, and nothing is protected."""
         threshold_rms = self.threshold_rms
+        self.last_was_loud = rms > threshold_rms
         self._floor.add(rms, audio_ms)
         if not armed or not self._settings.enabled:
             self._decided = True
@@ -112,6 +158,17 @@ class BargeInGate:
         if self.burst.triggered_at_ms is None:
             return self._hold(self.burst, loud, rms, audio_ms, now_ms)
         return self._grace(self.burst, loud, rms, audio_ms)
+
+    def hear_quiet(self, audio: bytes, *, armed: bool) -> Verdict | None:
+        """One frame of the caller that is plainly quiet: no bar is lower than it."""
+        self.last_was_loud = False
+        self._floor.add_unmeasured(audio)
+        if self._decided:
+            return None
+        if not armed or self.burst is None or self.burst.triggered_at_ms is None:  # nobody listens, or it is a gap
+            self._decided = True
+            return None
+        return self._grace(self.burst, False, 0.0, len(audio) / BYTES_PER_MS)
 
     def _wait_for_a_burst(self, threshold_rms: float, rms: float, audio_ms: float, now_ms: float) -> Verdict | None:
         if rms <= threshold_rms:

@@ -3,12 +3,10 @@
 from base64 import b64encode
 from collections import deque
 
-from bridge.conversation import model_messages
 from bridge.conversation.asides import Asides
 from bridge.conversation.g711 import rms
 from bridge.conversation.model_audio import CallerInPcm, NewResampler
 from bridge.conversation.outbox import Outbox
-from bridge.conversation.outputs import SendModel
 from bridge.conversation.playback import BYTES_PER_MS
 from bridge.conversation.recent_audio import KEPT_MS, RecentAudio
 from bridge.conversation.turns import CallerTurns
@@ -47,10 +45,10 @@ class CallerEar:
         self.asides = Asides(profile.language)
         self._voiced_above_rms = profile.barge_in.rms
 
-    def hear(self, payload: str, audio: bytes, loudness_rms: float) -> None:
-        """A piece of the caller's audio, as Twilio sent it and decoded, and how loud it is."""
+    def hear(self, payload: str, audio: bytes, loudness_rms: float | None) -> None:
+        """A piece of the caller's audio, as Twilio sent it and decoded, and how loud it is; ``None``: below every bar."""
         if self.is_open:
-            self._forward(payload, audio, loudness_rms)
+            self._forward(payload, audio, voiced=loudness_rms is not None and loudness_rms > self._voiced_above_rms)
             return
         self._held.append((payload, audio))
         self._held_ms += len(audio) / BYTES_PER_MS
@@ -62,7 +60,7 @@ class CallerEar:
         self.is_open, self.hears_again = True, False
         while self._held:
             payload, audio = self._held.popleft()
-            self._forward(payload, audio, rms(audio))
+            self._forward(payload, audio, voiced=rms(audio) > self._voiced_above_rms)
         self._held_ms = 0.0
 
     def hold(self) -> None:
@@ -81,11 +79,11 @@ class CallerEar:
         self._held.clear()
         self._held_ms = 0.0
 
-    def _forward(self, payload: str, audio: bytes, loudness_rms: float) -> None:
-        voiced = loudness_rms > self._voiced_above_rms
+    def _forward(self, payload: str, audio: bytes, *, voiced: bool) -> None:
         self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
         self.recent.add(payload, audio, len(audio) / BYTES_PER_MS)
         if self._in_pcm is not None:
-            payload = b64encode(self._in_pcm.convert(audio)).decode("ascii")
-        if payload:
-            self._outbox.add(SendModel(model_messages.append_audio(payload)))
+            audio = self._in_pcm.convert(audio)
+            payload = b64encode(audio).decode("ascii")
+        if audio:
+            self._outbox.caller_audio(payload, audio)

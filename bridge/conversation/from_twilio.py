@@ -10,7 +10,6 @@ from calls.events import Dtmf
 from calls.ids import CallSid
 
 if TYPE_CHECKING:
-    from bridge.conversation.inputs import TwilioFrame
     from bridge.conversation.machine import Conversation
 
 OVERSIZED = 1024 * 1024
@@ -25,22 +24,23 @@ class TwilioSide:
         self._conversation = conversation
         self._stream_sid: str | None = None
         self.last_was_news = True
-        """Whether the last frame was anything but a plain piece of audio."""
+        """Whether the last frame was anything but a plain piece of audio, or a mark within what the caller is hearing."""
 
-    def take(self, given: TwilioFrame) -> None:
+    def take(self, frame: str | bytes) -> None:
         """One frame."""
         self.last_was_news = True
-        if len(given.frame) > OVERSIZED:
-            self._error("oversized", f"a frame of {len(given.frame):,} characters: the stream is left")
+        if len(frame) > OVERSIZED:
+            self._error("oversized", f"a frame of {len(frame):,} characters: the stream is left")
             self._conversation.ending.fall_back("oversized_message", None)
             return
-        message = tw.read(given.frame)
+        message = tw.read(frame)
         match message:
             case tw.Media():
                 self._media(message)
             case tw.Mark() if self._belongs(message.stream_sid, "mark"):
-                conversation = self._conversation
-                conversation.voice.playback.confirm(message.mark.name, conversation.now_ms)
+                playback = self._conversation.voice.playback
+                playback.confirm(message.mark.name, self._conversation.now_ms)
+                self.last_was_news = playback.last_mark_was_news
             case tw.Start():
                 self._start(message)
             case tw.Dtmf() if self._belongs(message.stream_sid, "dtmf"):
@@ -61,13 +61,15 @@ class TwilioSide:
         self._conversation.stream_started(self._stream_sid, CallSid(message.start.call_sid), token)
 
     def _media(self, message: tw.Media) -> None:
-        if not self._belongs(message.stream_sid, "media") or message.media.track != "inbound":
+        is_ours = message.stream_sid == self._stream_sid or self._belongs(message.stream_sid, "media")
+        if not is_ours or message.media.track != "inbound":
             return
         audio = tw.audio_of(message.media.payload)
         if audio is None:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
             return
-        self._conversation.outbox.observe(CallerSounded(audio))
+        if self._conversation.outbox.is_watched:
+            self._conversation.outbox.observe(CallerSounded(audio))
         if audio and not self._conversation.model_is_gone:
             self.last_was_news = self._conversation.caller_heard(message.media.payload, audio)
 

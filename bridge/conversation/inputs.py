@@ -1,6 +1,6 @@
 """What the shell tells the core. Each input is handed over together with the time it happened at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +21,13 @@ class TwilioFrame(Input, frozen=True):
     """A message arrived on the media WebSocket: text, or ``bytes`` for a binary frame."""
 
     frame: str | bytes
+
+
+class TwilioFrames(Input, frozen=True):
+    """Several messages arrived on the media WebSocket in one go: the same as each by itself, one after the other, at the same
+    moment."""
+
+    frames: Sequence[str | bytes]
 
 
 class TwilioClosed(Input, frozen=True):
@@ -127,6 +134,7 @@ class Tick(Input, frozen=True):
 
 AnyInput = (
     TwilioFrame
+    | TwilioFrames
     | TwilioClosed
     | StreamAccepted
     | StreamRefused

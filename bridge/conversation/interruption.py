@@ -46,19 +46,33 @@ class Interruption:
         self._gate = BargeInGate(settings)
         self._stream_began_ms = stream_began_ms
 
-    def hear(self, rms: float, audio_bytes: int, *, armed: bool) -> bool:
-        """One frame of the caller; ``True`` if it decided something."""
-        audio_ms = audio_bytes / BYTES_PER_MS
-        waits_anew = False
-        if rms > self._gate.threshold_rms:
-            self._so_far.loud_ms += audio_ms
-            if self._cut_off_after is not None and not self._turns:
-                waits_anew = self._quiet_since_ms == inf
-                self._quiet_since_ms = self._outbox.now_ms
-        verdict = self._gate.hear(rms, audio_ms, self._outbox.now_ms, armed=armed)
+    def loudness_of(self, audio: bytes) -> float | None:
+        """The RMS of a frame; ``None`` if it is below every bar, however loud it is."""
+        return self._gate.loudness_of(audio)
+
+    def hear(self, audio: bytes, loudness_rms: float | None, *, armed: bool) -> bool:
+        """One frame of the caller, as loud as :meth:`loudness_of` says; ``True`` if it decided something."""
+        if loudness_rms is None:
+            verdict, waits_anew = self._gate.hear_quiet(audio, armed=armed), False
+        else:
+            audio_ms = len(audio) / BYTES_PER_MS
+            verdict = self._gate.hear(loudness_rms, audio_ms, self._outbox.now_ms, armed=armed)
+            waits_anew = self._gate.last_was_loud and self._loud_for(audio_ms)
+        return waits_anew if verdict is None else self._judged(verdict)
+
+    def _loud_for(self, audio_ms: float) -> bool:
+        """``True``: the AI waits anew for quiet before it goes on."""
+        self._so_far.loud_ms += audio_ms
+        if self._cut_off_after is None or self._turns:
+            return False
+        waits_anew = self._quiet_since_ms == inf
+        self._quiet_since_ms = self._outbox.now_ms
+        return waits_anew
+
+    def _judged(self, verdict: Verdict) -> bool:
         burst = self._gate.burst
-        if verdict is None or burst is None:
-            return waits_anew
+        if burst is None:
+            return False
         match verdict:
             case Verdict.TRIGGERED:
                 self._outbox.record(events.BargeInTriggered(rms=burst.rms))

@@ -24,7 +24,6 @@ from bridge.conversation.clocks import Clocks
 from bridge.conversation.ending import Ending
 from bridge.conversation.from_model import ModelSide
 from bridge.conversation.from_twilio import TwilioSide
-from bridge.conversation.g711 import rms
 from bridge.conversation.greeting import Greeting
 from bridge.conversation.interruption import Interruption
 from bridge.conversation.model_audio import NewResampler
@@ -93,7 +92,6 @@ class Conversation:
         self.is_settled_anew = True
         """Whether the last step looked at the rules that depend on state; ``wake_at_ms`` is no earlier than before where it did not."""
         self._take: dict[type[given.Input], Callable[[Any], None]] = {
-            given.TwilioFrame: self._twilio.take,
             given.TwilioClosed: lambda _: self.stream_over(None),
             given.StreamAccepted: self._accepted,
             given.StreamRefused: self._refused,
@@ -119,11 +117,14 @@ class Conversation:
             self._began_ms = self.now_ms
             self._deadlines["start"] = self.now_ms + START_WITHIN_MS
         if self.phase is not Phase.ENDED:
-            self._take[type(happened)](happened)
-            # 50 pieces of audio a second change nothing that the rules below look at; their deadlines come as ticks.
-            self.is_settled_anew = not isinstance(happened, given.TwilioFrame) or self._twilio.last_was_news
-            if self.is_settled_anew:
+            if isinstance(happened, given.TwilioFrame):
+                self.is_settled_anew = self._from_phone(happened.frame)
+            elif isinstance(happened, given.TwilioFrames):
+                self.is_settled_anew = any([self._from_phone(frame) for frame in happened.frames])
+            else:
+                self._take[type(happened)](happened)
                 self._settle()
+                self.is_settled_anew = True
         elif isinstance(happened, given.StreamAccepted) and self.profile is None:
             # The stream ended while its token was being checked: the call became ours too late.
             self.profile = happened.profile
@@ -180,11 +181,11 @@ class Conversation:
 
     def caller_heard(self, payload: str, audio: bytes) -> bool:
         """A piece of the caller's audio; ``True`` if it decided anything."""
-        loudness_rms = rms(audio)
+        loudness_rms = self.interruption.loudness_of(audio)
         self.clocks.media(self.now_ms)
         self.ear.hear(payload, audio, loudness_rms)
         armed = self.phase is Phase.CONVERSING and self.voice.is_sounding() and not self._greeting_is_late()
-        return self.interruption.hear(loudness_rms, len(audio), armed=armed)
+        return self.interruption.hear(audio, loudness_rms, armed=armed)
 
     def key_pressed(self, digit: str) -> None:
         """A caller who presses 0 is put through to a human, where the business has one."""
@@ -288,6 +289,18 @@ class Conversation:
         """We close the stream. Twilio asks ``/stream-ended`` next."""
         closing = self.ending.closing
         self._end(closing.reason if closing is not None and closing.completed else None, close_code=code)
+
+    # --- the phone ---------------------------------------------------------------------------------------------------------
+
+    def _from_phone(self, frame: str | bytes) -> bool:
+        """Whether the rules were looked at: 50 pieces of audio a second change nothing of what they look at, and their deadlines come
+        as ticks."""
+        if self.phase is Phase.ENDED:
+            return False
+        self._twilio.take(frame)
+        if self._twilio.last_was_news:
+            self._settle()
+        return self._twilio.last_was_news
 
     # --- the shell's answers -----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What one step of the core asks for: outputs in order, events numbered, errors told once."""
 
+from base64 import b64encode
 from typing import Any
 
 from bridge.conversation import model_messages
@@ -9,6 +10,9 @@ from calls.events import AnyEvent, ErrorHappened
 MAX_ERRORS = 50
 """Errors recorded per stream; a peer gone mad must not fill the record."""
 
+LONGEST_APPEND_BYTES = 48_000
+"""Of audio in one event: 6 s of μ-law, 1 s of PCM."""
+
 
 class Outbox:
     """Collects the outputs of a step. Owns the call's event numbers: there are no gaps because nobody else counts."""
@@ -16,6 +20,11 @@ class Outbox:
     def __init__(self) -> None:
         self.now_ms = 0.0
         self._outputs: list[AnyOutput] = []
+        self._caller_audio: bytes | None = None
+        """Of the event at ``_caller_audio_at``, which what follows at once is added to."""
+        self._caller_audio_at = 0
+        self._more_audio: list[bytes] = []
+        self._more_bytes = 0
         self._last_seq: int | None = None
         self._told: set[tuple[str, str]] = set()
         self.is_watched = False
@@ -28,7 +37,29 @@ class Outbox:
 
     def add(self, output: AnyOutput) -> None:
         """Any output."""
+        if self._caller_audio is not None:
+            self._end_of_audio(self._caller_audio)
         self._outputs.append(output)
+
+    def caller_audio(self, payload: str, audio: bytes) -> None:
+        """Audio for the model, as base64 and as it is. What one step has of it goes in one event, as long as nothing else that the
+        model is told comes between."""
+        if self._caller_audio is None:
+            self._caller_audio, self._caller_audio_at = audio, len(self._outputs)
+            self._outputs.append(SendModel(model_messages.append_audio(payload)))
+            return
+        self._more_audio.append(audio)
+        self._more_bytes += len(audio)
+        if len(self._caller_audio) + self._more_bytes >= LONGEST_APPEND_BYTES:
+            self._end_of_audio(self._caller_audio)
+
+    def _end_of_audio(self, first: bytes) -> None:
+        self._caller_audio = None
+        if self._more_audio:
+            payload = b64encode(b"".join((first, *self._more_audio))).decode("ascii")
+            self._outputs[self._caller_audio_at] = SendModel(model_messages.append_audio(payload))
+            self._more_audio.clear()
+            self._more_bytes = 0
 
     def twilio(self, text: str) -> None:
         """A message for the phone."""
@@ -37,7 +68,7 @@ class Outbox:
     def model(self, event: dict[str, Any]) -> None:
         """An event for the model."""
         if self.has_model:
-            self._outputs.append(SendModel(model_messages.encode(event)))
+            self.add(SendModel(model_messages.encode(event)))
 
     def observe(self, output: AnyOutput) -> None:
         """An output that only somebody who watches has a use for."""
@@ -64,5 +95,7 @@ class Outbox:
 
     def drain(self) -> list[AnyOutput]:
         """The outputs so far; the next step starts empty."""
+        if self._caller_audio is not None:
+            self._end_of_audio(self._caller_audio)
         outputs, self._outputs = self._outputs, []
         return outputs

@@ -57,6 +57,8 @@ class Playback:
         self._origin_ms = 0.0  # position(now) = now − origin, while playing
         self._origin_from_mark = False
         self._dropped_ms: dict[str, float] = {}  # sent, then cleared unheard
+        self.last_mark_was_news = False
+        """Whether the last mark confirmed the end of something, or showed that all of it ends sooner than was thought."""
 
     def send(self, item_id: str, audio: bytes, now_ms: float) -> list[Slice]:
         """Puts ``audio`` (μ-law) on the timeline behind what is queued; returns it sliced, each slice with its mark."""
@@ -84,18 +86,23 @@ class Playback:
 
     def confirm(self, mark: str, now_ms: float) -> bool:
         """A mark came back. ``False`` if it earns nothing: cleared, unknown, or seen before."""
+        self.last_mark_was_news = False
         position_ms = self._outstanding.pop(mark, None)
         if position_ms is None:
             return False
         if position_ms > self._confirmed_ms:
-            self._confirmed_ms = position_ms
             origin_ms = now_ms - position_ms
+            self.last_mark_was_news = origin_ms < self._origin_ms or self._is_an_end_within(self._confirmed_ms, position_ms)
+            self._confirmed_ms = position_ms
             # The first mark after playout began replaces the guess that it began when we sent; of the later ones, the
             # quickest is the truest, since an echo can be late but never early.
             if not self._origin_from_mark or origin_ms < self._origin_ms:
                 self._origin_ms = origin_ms
                 self._origin_from_mark = True
         return True
+
+    def _is_an_end_within(self, after_ms: float, until_ms: float) -> bool:
+        return any(after_ms < stretch.end_ms <= until_ms for stretch in self._stretches)
 
     def position_ms(self, now_ms: float) -> float:
         """How far the caller has heard."""
@@ -108,7 +115,7 @@ class Playback:
 
     def is_sounding(self, now_ms: float) -> bool:
         """Whether the caller is hearing something now, as far as time tells; a lost mark keeps nothing sounding."""
-        return self.position_ms(now_ms) < self._sent_ms
+        return self._confirmed_ms < self._sent_ms and now_ms - self._origin_ms < self._sent_ms
 
     @property
     def sounds_until_ms(self) -> float:

@@ -11,6 +11,7 @@ KEPT_MS = 20_000
 """No more than this is heard again."""
 BETWEEN_TURNS_MS = 1500
 """Kept at any time: the detector tells of a turn after it has begun, and lets it begin before the speech does."""
+TRIMMED_EVERY_MS = 500
 
 Frame = tuple[str, bytes]
 """A piece of audio as Twilio sent it, and decoded."""
@@ -22,22 +23,33 @@ class RecentAudio:
     def __init__(self) -> None:
         self._frames: deque[tuple[float, Frame]] = deque()  # with the position of its end
         self._end_ms = 0.0
+        self._trimmed_at_ms = 0.0
         self._turns: dict[str, float] = {}  # not written down yet → where it began
         self._open: str | None = None
+        self._first_ms = inf  # where the first of those turns began
 
     def add(self, payload: str, audio: bytes, audio_ms: float) -> None:
         """A piece that the model was sent."""
-        self._end_ms += audio_ms
-        self._frames.append((self._end_ms, (payload, audio)))
-        keep_from_ms = max(self._end_ms - KEPT_MS, min(self._first_ms, self._end_ms - BETWEEN_TURNS_MS))
+        self._end_ms = end_ms = self._end_ms + audio_ms
+        self._frames.append((end_ms, (payload, audio)))
+        if end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
+            self._trim()
+
+    def _trim(self) -> None:
+        self._trimmed_at_ms = self._end_ms
+        keep_from_ms = self._end_ms - BETWEEN_TURNS_MS
+        if self._first_ms < keep_from_ms:
+            keep_from_ms = max(self._end_ms - KEPT_MS, self._first_ms)
         while self._frames and self._frames[0][0] <= keep_from_ms:
             self._frames.popleft()
 
     def turn_began(self, item_id: str, start_ms: float) -> None:
         """``speech_started``. A detector hears one turn at a time: one that was open before is over."""
+        self._trim()
         if self._open is not None:
             self._turns.pop(self._open, None)
         self._turns[item_id], self._open = start_ms, item_id
+        self._look_for_the_first()
 
     def turn_ended(self, item_id: str) -> None:
         """``committed``."""
@@ -47,16 +59,20 @@ class RecentAudio:
     def written_down(self, item_id: str) -> None:
         """The turn's text is known, or it was nothing but noise."""
         self._turns.pop(item_id, None)
+        self._look_for_the_first()
 
     def answered(self) -> None:
         """The AI speaks about what was said; a turn that is still open is not among that."""
+        if not self._turns:
+            return
         self._turns = {item_id: start_ms for item_id, start_ms in self._turns.items() if item_id == self._open}
+        self._look_for_the_first()
 
-    @property
-    def _first_ms(self) -> float:
-        return min(self._turns.values(), default=inf)
+    def _look_for_the_first(self) -> None:
+        self._first_ms = min(self._turns.values(), default=inf)
 
     def unheard(self) -> list[Frame]:
         """Everything from the first turn on that is kept; empty if there is none."""
+        self._trim()
         first_ms = self._first_ms
         return [frame for end_ms, frame in self._frames if end_ms > first_ms]

@@ -25,10 +25,12 @@ class Spending:
         self._limit_usd = inf
         self._is_unlooked_at = True  # since something was added
         self._counted: set[str] = set()  # responses and turns whose usage is in the sum
+        self._call_cost_usd: tuple[float | None] | None = None  # as it was summed up last, until something is added
 
     def configure(self, rate: Rate | None, limits: Limits, record: CallRecord) -> None:
         """The call is ours. ``record`` says what it has cost before; without ``rate`` nothing has a price."""
         self._rate, self._before, self._limit_usd = rate, record, limits.max_cost_usd
+        self._call_cost_usd = None
         self._is_unlooked_at = True
 
     def response_done(self, response_id: str, usage: dict[str, Any] | None) -> None:
@@ -49,9 +51,10 @@ class Spending:
     @property
     def call_cost_usd(self) -> float | None:
         """What the call has cost with all its streams; ``None`` where that is not known."""
-        if self._before is None:
-            return self.cost_usd
-        return self._before.cost_with(self.usage, self.cost_usd)
+        if self._call_cost_usd is None:
+            own_usd = self.cost_usd
+            self._call_cost_usd = (own_usd if self._before is None else self._before.cost_with(self.usage, own_usd),)
+        return self._call_cost_usd[0]
 
     @property
     def at_least_usd(self) -> float:
@@ -74,4 +77,5 @@ class Spending:
             return False
         self._counted.add(name)
         self._is_unlooked_at = True
+        self._call_cost_usd = None
         return True

@@ -5,6 +5,7 @@ cost of a comparison and a mask. Every other frame, and every decision that the 
 and their answers, fragments, the closing handshake, and what is said to a peer that does it wrong.
 """
 
+from collections.abc import Iterator
 from secrets import token_bytes
 from struct import Struct
 
@@ -17,11 +18,15 @@ except ImportError:  # pragma: no cover  (where no compiled part was to be had)
     from websockets.utils import apply_mask
 
 _SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
+_MASKED_MEDIUM = Struct("!BBH4s")
 _READ_MEDIUM, _READ_LONG = Struct("!H").unpack_from, Struct("!Q").unpack_from
-_WHOLE_TEXT = 0x80 | Opcode.TEXT.value
+WHOLE_TEXT = 0x80 | Opcode.TEXT.value
+"""The first byte of a text that is one frame."""
+WRONG = 0
+"""No payload begins there."""
 _MASKED = 0x80
 _MASK_BYTES = 4
-_WRONG = 0
+_MASKS_AT_ONCE = 256
 _MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
@@ -33,17 +38,50 @@ def text_of_server(text: str) -> bytes:
 
 def text_of_client(text: str) -> bytes:
     """A text message as a client sends it: masked with what nobody can foresee."""
-    payload = text.encode()
-    mask = token_bytes(_MASK_BYTES)
+    payload, mask = text.encode(), _next_mask()
+    if 126 <= len(payload) < 65_536:
+        return _MASKED_MEDIUM.pack(WHOLE_TEXT, _MASKED | 126, len(payload), mask) + apply_mask(payload, mask)
     return _header(len(payload), _MASKED) + mask + apply_mask(payload, mask)
+
+
+def _masks() -> Iterator[bytes]:
+    while True:
+        drawn = token_bytes(_MASKS_AT_ONCE * _MASK_BYTES)
+        for at in range(0, len(drawn), _MASK_BYTES):
+            yield drawn[at : at + _MASK_BYTES]
+
+
+_next_mask = _masks().__next__
 
 
 def _header(length: int, masked: int) -> bytes:
     if length < 126:
-        return _SHORT.pack(_WHOLE_TEXT, masked | length)
+        return _SHORT.pack(WHOLE_TEXT, masked | length)
     if length < 65_536:
-        return _MEDIUM.pack(_WHOLE_TEXT, masked | 126, length)
-    return _LONG.pack(_WHOLE_TEXT, masked | 127, length)
+        return _MEDIUM.pack(WHOLE_TEXT, masked | 126, length)
+    return _LONG.pack(WHOLE_TEXT, masked | 127, length)
+
+
+def extent(data: bytes | bytearray, at: int, max_bytes: int, *, masked: bool) -> tuple[int, int]:
+    """Where the payload of the frame at ``at`` begins and ends, beyond the data as long as that is not known. One that must
+    not be, because of its length or its mask, has no payload (:data:`WRONG`), and ends where the data does: the peer is told
+    before more is waited for."""
+    there = len(data)
+    payload = at + 2
+    if there < payload:
+        return there, there + 1
+    second = data[at + 1]
+    length = second & ~_MASKED
+    if length > 125:
+        payload = at + (4 if length == 126 else 10)
+        if there < payload:
+            return there, there + 1
+        (length,) = (_READ_MEDIUM if length == 126 else _READ_LONG)(data, at + 2)
+    if length > max_bytes or (second >= _MASKED) is not masked:
+        return WRONG, there
+    if masked:
+        payload += _MASK_BYTES
+    return payload, payload + length
 
 
 class Frames:
@@ -56,6 +94,8 @@ class Frames:
         self._fragments: list[bytes] = []
         self._is_text = True
         self._answers: list[bytes] = []
+        self.has_answers = False
+        """Whether there is anything in :meth:`answers`, or :attr:`is_over` has changed."""
         self.is_over = False
         """The peer has closed, or was found to be wrong: nothing more is read."""
 
@@ -90,39 +130,22 @@ class Frames:
 
     def answers(self) -> list[bytes]:
         """What is to be sent because of what came, or was closed. An empty piece says that nothing follows it."""
-        answers, self._answers = self._answers, []
+        answers, self._answers, self.has_answers = self._answers, [], False
         return answers
 
     def _take(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
         """Reads whole frames; returns how many bytes they were."""
         at = 0
-        while not self.is_over:
-            payload, end = self._extent(data, at)
+        while at < len(data) and not self.is_over:
+            payload, end = extent(data, at, self._max_bytes, masked=True)
             if end > len(data):
                 return at
-            if data[at] == _WHOLE_TEXT and payload != _WRONG and not self._fragments:
+            if data[at] == WHOLE_TEXT and payload != WRONG and not self._fragments:
                 self._text(apply_mask(data[payload:end], data[payload - _MASK_BYTES : payload]), messages)
             else:
                 self._ask_library(bytes(data[at:end]), messages)
             at = end
         return len(data)
-
-    def _extent(self, data: bytes | bytearray, at: int) -> tuple[int, int]:
-        """Where the payload of the frame begins and ends, beyond the data as long as that is not known. One that must
-        not be has no payload, and ends where the data does: the peer is told before more is waited for."""
-        there = len(data)
-        if there - at < _SHORT.size:
-            return there, there + 1
-        length, payload = data[at + 1] & ~_MASKED, at + _SHORT.size + _MASK_BYTES
-        if length > 125:
-            header = _MEDIUM if length == 126 else _LONG
-            if there - at < header.size:
-                return there, there + 1
-            (length,) = (_READ_MEDIUM if length == 126 else _READ_LONG)(data, at + _SHORT.size)
-            payload = at + header.size + _MASK_BYTES
-        if length > self._max_bytes or data[at + 1] < _MASKED:
-            return _WRONG, there
-        return payload, payload + length
 
     def _text(self, payload: bytes, messages: list[str | bytes]) -> None:
         try:
@@ -152,4 +175,5 @@ class Frames:
     def _collect(self) -> None:
         answers = self._library.data_to_send()
         self._answers += answers
+        self.has_answers = True
         self.is_over = self.is_over or SEND_EOF in answers

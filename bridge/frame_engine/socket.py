@@ -1,7 +1,7 @@
 """A WebSocket on a transport of its own, from the moment the handshake is done to the end of the connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 
 from bridge.frame_engine.frames import Frames, text_of_server
@@ -11,8 +11,8 @@ FAREWELL_WITHIN_S = 2.0
 
 
 class EngineSocket(asyncio.Protocol):
-    """Reads without a task and writes without a queue: a message is handed over in the turn of the event loop in which it arrived, and
-    one that is sent is with the transport before the call returns, unless the peer does not read.
+    """Reads without a task and writes without a queue: messages are handed over in the turn of the event loop in which they arrived, those
+    that came in one go together, and one that is sent is with the transport before the call returns, unless the peer does not read.
 
     It takes the place of ``before`` as the transport's protocol, which is told of nothing but the connection's end.
     """
@@ -20,7 +20,7 @@ class EngineSocket(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, before: asyncio.BaseProtocol, max_message_bytes: int) -> None:
         self._transport, self._before = transport, before
         self._frames = Frames(max_message_bytes)
-        self._received: Callable[[str | bytes], object] | None = None
+        self._received: Callable[[Sequence[str | bytes]], object] | None = None
         self._context = copy_context()
         self._early: list[str | bytes] = []
         self._over = asyncio.Event()
@@ -31,12 +31,12 @@ class EngineSocket(asyncio.Protocol):
 
     # --- for who uses it ---------------------------------------------------------------------------------------------------
 
-    async def read(self, received: Callable[[str | bytes], object]) -> None:
+    async def read(self, received: Callable[[Sequence[str | bytes]], object]) -> None:
         """Hands over every message, in the context of the caller; returns once no more will come."""
         self._received, self._context = received, copy_context()
         early, self._early = self._early, []
-        for message in early:
-            received(message)
+        if early:
+            received(early)
         try:
             await self._over.wait()
         finally:
@@ -72,10 +72,10 @@ class EngineSocket(asyncio.Protocol):
         messages = self._frames.feed(data)
         if self._received is None:
             self._early += messages
-        else:
-            for message in messages:
-                self._context.run(self._received, message)
-        self._answer()
+        elif messages:
+            self._context.run(self._received, messages)
+        if self._frames.has_answers:
+            self._answer()
 
     def eof_received(self) -> None:
         """The peer sends nothing more; the transport closes."""

@@ -166,11 +166,11 @@ class LiveView:
 
     def _sound(self, watch: Watch) -> None:
         """Hands what has been heard to who listens."""
-        heard = watch.heard()
         listeners = self._listeners.get(watch.call_sid)
         if not listeners:
+            watch.pass_over()
             return
-        for side, piece in heard:
+        for side, piece in watch.heard():
             message = messages.audio(watch.call_sid, side, piece.at_ms, piece.audio)
             for ear in list(listeners):
                 ear.offer(message)

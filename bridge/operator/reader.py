@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from bridge.operator import messages
@@ -14,6 +14,9 @@ MAX_BYTES = 8 * 1024 * 1024
 SENT_AT_ONCE_BYTES = 64 * 1024
 SEND_WITHIN_S = 5.0
 """How long a reader may take to make room for ``SENT_AT_ONCE_BYTES``."""
+SENT_EVERY_S = 0.03
+"""What comes within that time after a sending goes together: nobody sees the difference, and the calls of a process that has many have
+the use of the rest."""
 
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
@@ -29,8 +32,14 @@ class Outlet(Protocol):
         """Closes politely."""
 
 
+async def rest() -> None:
+    """As long as an operator does without news and does not notice."""
+    await asyncio.sleep(SENT_EVERY_S)
+
+
 class Reader:
-    """What one operator has yet to read. ``on_drop`` is called when they are let go for not keeping up."""
+    """What one operator has yet to read. ``on_drop`` is called when they are let go for not keeping up; ``rest`` is waited for after each
+    sending."""
 
     def __init__(
         self,
@@ -40,10 +49,12 @@ class Reader:
         max_messages: int = MAX_MESSAGES,
         max_bytes: int = MAX_BYTES,
         send_within_s: float = SEND_WITHIN_S,
+        rest: Callable[[], Awaitable[None]] = rest,
     ) -> None:
         self.key = key
         self._on_drop = on_drop
         self._max_messages, self._max_bytes, self._send_within_s = max_messages, max_bytes, send_within_s
+        self._rest = rest
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._something = asyncio.Event()
@@ -114,6 +125,8 @@ class Reader:
                 while self._queue:
                     async with asyncio.timeout(self._send_within_s):
                         await outlet.send(self._next())
+                if not self.is_leaving:
+                    await self._rest()
             async with asyncio.timeout(self._send_within_s):
                 await outlet.close(self._close_code or GOING_AWAY)
         except TimeoutError:

@@ -1,12 +1,15 @@
 """Barge-in: who is given the floor, when, and what the model is told of it."""
 
+import random
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from bridge.conversation.barge_in import BargeInGate, Verdict
-from bridge.conversation.g711 import rms
+from bridge.conversation.g711 import codes_within, rms
 from bridge.conversation.phases import Phase
 from calls import events
 from calls.business import BargeIn
@@ -347,3 +350,46 @@ def test_the_ai_does_not_go_on_over_a_turn_that_is_still_open() -> None:
     line.quiet(6000)  # the detector takes its time
     assert len(line.events_of(events.BargeInCut)) == 1
     assert line.events_of(events.BargeInResumed) == []
+
+
+# --- frames that are plainly quiet are measured late ---
+
+
+def mixed(loudness: list[int]) -> list[bytes]:
+    """Frames with samples of many sizes, each as loud as it is told at the most."""
+    chance = random.Random(1)
+    codes = {peak: codes_within(peak) for peak in set(loudness)}
+    return [bytes(chance.choices(codes[peak], k=chance.choice([160, 160, 56, 400]))) for peak in loudness]
+
+
+@given(
+    some.lists(
+        some.tuples(some.sampled_from([0, 50, 150, 200, 260, 900, 4000]), some.integers(1, 60), some.booleans()), max_size=25
+    ),
+    some.sampled_from([BargeIn(), BargeIn(rms=60, hold_ms=40, grace_ms=60), BargeIn(enabled=False)]),
+)
+@settings(deadline=None)
+def test_what_is_measured_late_decides_what_it_would_have_decided_measured_at_once(
+    stretches: list[tuple[int, int, bool]], bars: BargeIn
+) -> None:
+    at_once, late = BargeInGate(bars), BargeInGate(bars)
+    now_ms = 0.0
+    for peak, count, armed in stretches:
+        for audio in mixed([peak] * count):
+            now_ms += len(audio) / 8
+            loudness = late.loudness_of(audio)
+            expected = at_once.hear(rms(audio), len(audio) / 8, now_ms, armed=armed)
+            if loudness is None:
+                assert late.hear_quiet(audio, armed=armed) is expected
+            else:
+                assert late.hear(loudness, len(audio) / 8, now_ms, armed=armed) is expected
+            assert (late.last_was_loud, late.hears_speech) == (at_once.last_was_loud, at_once.hears_speech)
+        assert late.threshold_rms == at_once.threshold_rms
+        assert late.burst == at_once.burst
+
+
+def test_a_frame_without_a_sample_above_the_bar_is_not_measured_and_one_with_a_single_one_is() -> None:
+    gate = BargeInGate(BargeIn(rms=200))
+    below, above = LOUDNESS_CODES[199], LOUDNESS_CODES[201]
+    assert gate.loudness_of(bytes([below]) * 160) is None
+    assert gate.loudness_of(bytes([above]) + bytes([below]) * 159) == rms(bytes([above]) + bytes([below]) * 159)

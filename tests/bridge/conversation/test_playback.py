@@ -145,3 +145,34 @@ def test_a_mark_earns_once() -> None:
     assert not ledger.confirm(name, 130)
     assert not ledger.confirm("0.999", 130)
     assert not ledger.confirm("'; DROP TABLE marks", 130)
+
+
+# --- marks that change nothing ---
+
+
+def test_a_mark_is_news_where_something_ends_or_all_of_it_ends_sooner_and_nowhere_else() -> None:
+    ledger = Playback()
+    marks = send(ledger, "a", 600, 0) + send(ledger, "b", 600, 10)
+    news = []
+    for name, at_ms in zip(marks, [290, 500, 700, 890, 1080, 1300], strict=True):
+        ledger.confirm(name, at_ms)
+        news.append((name, ledger.last_mark_was_news))
+    # later than guessed; in between; a ends; quicker than any before; once more; b ends
+    assert [is_news for _, is_news in news] == [False, False, True, False, True, True]
+    ledger.confirm(marks[0], 1400)
+    assert not ledger.last_mark_was_news
+
+
+def test_a_mark_that_makes_up_for_lost_ones_is_news_if_an_end_was_among_them() -> None:
+    ledger = Playback()
+    marks = send(ledger, "a", 400, 0) + send(ledger, "b", 600, 0)
+    ledger.confirm(marks[3], 900)
+    assert ledger.last_mark_was_news
+
+
+def test_an_echo_of_what_was_cleared_is_no_news() -> None:
+    ledger = Playback()
+    marks = send(ledger, "a", 1000, 0)
+    ledger.clear(300)
+    ledger.confirm(marks[-1], 310)
+    assert not ledger.last_mark_was_news

@@ -1,7 +1,7 @@
 """The engine on a transport that only notes what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -45,9 +45,14 @@ class Line:
         wire: Any = self.wire
         self.socket = EngineSocket(wire, wire, MAX_BYTES)
         self.heard: list[str | bytes] = []
+        self.together: list[int] = []
+
+    def _hears(self, messages: Sequence[str | bytes]) -> None:
+        self.together.append(len(messages))
+        self.heard += messages
 
     def read(self) -> None:
-        self.reading = asyncio.create_task(self.socket.read(self.heard.append))
+        self.reading = asyncio.create_task(self.socket.read(self._hears))
 
     def comes(self, *frames: bytes) -> None:
         self.socket.data_received(b"".join(frames))
@@ -82,6 +87,14 @@ async def line() -> AsyncIterator[Line]:
 async def test_a_message_is_handed_over_before_the_event_loop_goes_on(line: Line) -> None:
     line.comes(text("one"), text("two"))
     assert line.heard == ["one", "two"]
+
+
+async def test_messages_that_came_in_one_go_are_handed_over_together_and_none_for_half_a_message(line: Line) -> None:
+    three = text("three")
+    line.comes(text("one"), text("two"), three[:5])
+    line.comes(three[5:8])
+    line.comes(three[8:])
+    assert (line.heard, line.together) == (["one", "two", "three"], [2, 1])
 
 
 async def test_what_came_before_anybody_read_is_handed_over_first() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -39,12 +39,13 @@ class Echo:
         self.engines.append(engine)
         if engine is None:
             return
-        await engine.read(lambda message: self._again(engine, message))
+        await engine.read(lambda messages: self._again(engine, messages))
         self.ended.put_nowait(scope["path"])
 
-    def _again(self, engine: EngineSocket, message: str | bytes) -> None:
-        self.heard.put_nowait(message)
-        engine.send_now(str(message))
+    def _again(self, engine: EngineSocket, messages: Sequence[str | bytes]) -> None:
+        for message in messages:
+            self.heard.put_nowait(message)
+            engine.send_now(str(message))
 
 
 _START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}

@@ -278,3 +278,20 @@ def test_it_is_known_who_hears_a_call(session: Session, look: Look) -> None:
     assert (look.view.hears(sid(), ear), look.view.hears(sid(), other), look.view.hears(sid(2), ear)) == (True, False, False)
     look.view.forget(ear)
     assert not look.view.hears(sid(), ear)
+
+
+async def test_audio_of_before_anybody_listened_is_not_heard_and_moves_nothing(session: Session, look: Look) -> None:
+    ear = reader()
+    look.view.listen(session, sid(), ear)
+    session.watching.caller_audio(LOUD * 160, session.call_ms)
+    look.passes(TICKS_A_PIECE)
+    look.view.unlisten(sid(), ear)
+    session.watching.caller_audio(LOUD * 160, session.call_ms)
+    look.passes(TICKS_A_BEAT)
+    look.view.listen(session, sid(), ear)
+    came_at_ms = session.call_ms
+    session.watching.caller_audio(QUIET * 160, came_at_ms)
+    look.passes(TICKS_A_PIECE)
+    pieces = [message for message in await read(ear) if message["type"] == "audio" and message["side"] == "caller"]
+    assert [piece["at_ms"] for piece in pieces][-1] == round(came_at_ms)
+    assert len(pieces) == 2

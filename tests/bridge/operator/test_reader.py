@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.operator.reader import GOING_AWAY, SEND_WITHIN_S, SENT_AT_ONCE_BYTES, TRY_AGAIN_LATER, Reader
+from bridge.operator.reader import GOING_AWAY, SEND_WITHIN_S, SENT_AT_ONCE_BYTES, SENT_EVERY_S, TRY_AGAIN_LATER, Reader, rest
 from bridge.operator.tokens import parse_tokens
 from calls.ids import CallSid
 from tests.calls.virtual_loop import run_virtually
@@ -45,7 +45,11 @@ class Drops:
 
 
 def reader(drops: Drops | None = None, **bounds: Any) -> Reader:
-    return Reader(ANA, drops or Drops(), **bounds)
+    return Reader(ANA, drops or Drops(), **{"rest": no_rest, **bounds})
+
+
+async def no_rest() -> None:
+    """Sends whatever comes at once."""
 
 
 async def written(one: Reader, code: int = GOING_AWAY) -> Paper:
@@ -173,3 +177,29 @@ async def test_too_much_before_the_snapshot_is_too_much() -> None:
     one.begin(b"snapshot", {})
     assert [json.loads(text)["type"] for text in (await written(one)).messages] == ["dropped"]
     assert drops.count == 1
+
+
+def test_the_first_message_goes_at_once_and_what_comes_soon_after_goes_together() -> None:
+    async def a_while() -> list[tuple[float, list[bytes]]]:
+        loop = asyncio.get_running_loop()
+        began_s, sent = loop.time(), list[tuple[float, list[bytes]]]()
+
+        class Dated(Paper):
+            async def send(self, texts: Sequence[bytes]) -> None:
+                sent.append((round(loop.time() - began_s, 3), list(texts)))
+
+        one = reader(rest=rest)
+        writing = asyncio.create_task(one.write_to(Dated()))
+        for number in range(5):
+            one.offer(b"%d" % number)
+            await asyncio.sleep(SENT_EVERY_S / 3)
+        await asyncio.sleep(1)
+        one.offer(b"late")
+        one.leave(GOING_AWAY)
+        await writing
+        return sent
+
+    first, second, third, late = run_virtually(a_while())
+    assert first == (0, [b"0"])
+    assert (second, third) == ((SENT_EVERY_S, [b"1", b"2"]), (2 * SENT_EVERY_S, [b"3", b"4"]))
+    assert late[1] == [b"late"]
