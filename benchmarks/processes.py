@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.load import cpu
+
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "benchmark"
 READY_WITHIN_S = 20.0
@@ -31,10 +33,17 @@ class NotReady(Exception):
 
 @asynccontextmanager
 async def bridge(
-    folder: Path, businesses: Path, model_url: str, twilio_url: str, *, operators: str = "", warm_sockets: int = 0
+    folder: Path,
+    businesses: Path,
+    model_url: str,
+    twilio_url: str,
+    *,
+    operators: str = "",
+    warm_sockets: int = 0,
+    core: int | None = None,
 ) -> AsyncIterator[Program]:
     """``frontdesk serve`` with a store of its own in ``folder``. ``operators`` is its ``OPERATOR_TOKENS``, ``warm_sockets`` its
-    ``FRONTDESK_WARM_SOCKETS``.
+    ``FRONTDESK_WARM_SOCKETS``, ``core`` the one it has to stay on.
 
     Raises:
         NotReady: it did not come up.
@@ -43,7 +52,7 @@ async def bridge(
     url = f"http://127.0.0.1:{port}"
     own = {"OPERATOR_TOKENS": operators, "FRONTDESK_WARM_SOCKETS": str(warm_sockets)}
     environ = serve_environ(folder, businesses, model_url, twilio_url, port=port, public_url=url) | own
-    async with _running(SERVE, environ, folder / "bridge.log", port) as pid:
+    async with _running(SERVE, environ, folder / "bridge.log", port, core) as pid:
         yield Program(url, pid)
 
 
@@ -68,17 +77,22 @@ def serve_environ(
 
 
 @asynccontextmanager
-async def floor(folder: Path, model_url: str, *, early: bool, module: str = "benchmarks.floor") -> AsyncIterator[Program]:
+async def floor(
+    folder: Path, model_url: str, *, early: bool, module: str = "benchmarks.floor", core: int | None = None
+) -> AsyncIterator[Program]:
     """The relay of ``benchmarks/floor.py``, or another one of its command line. Raises :class:`NotReady`."""
     port = free_port()
     command = [sys.executable, "-m", module, str(port), model_url, *(["--early"] if early else [])]
-    async with _running(command, {}, folder / "floor.log", port) as pid:
+    async with _running(command, {}, folder / "floor.log", port, core) as pid:
         yield Program(f"http://127.0.0.1:{port}", pid)
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], environ: dict[str, str], log: Path, port: int) -> AsyncIterator[int]:
+async def _running(
+    command: Sequence[str], environ: dict[str, str], log: Path, port: int, core: int | None = None
+) -> AsyncIterator[int]:
     process = await start(command, environ, log)
+    cpu.pin(process.pid, core)
     try:
         await until_answering(process, port, log)
         yield process.pid
@@ -95,14 +109,14 @@ async def start(command: Sequence[str], environ: dict[str, str], log: Path) -> a
         )
 
 
-async def until_answering(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
-    """Returns once it speaks HTTP. Raises :class:`NotReady`."""
+async def until_answering(process: asyncio.subprocess.Process, port: int, log: Path, *, every_s: float = 0.05) -> None:
+    """Returns once it speaks HTTP, which is looked at every so often. Raises :class:`NotReady`."""
     loop = asyncio.get_running_loop()
     give_up_s = loop.time() + READY_WITHIN_S
     while process.returncode is None and loop.time() < give_up_s:
         if await _answers(port):
             return
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every_s)
     raise NotReady(f"the program under measurement does not answer on port {port}. Its log ends: {_end_of(log)}")
 
 

@@ -21,6 +21,9 @@ text = "Thank you for calling, goodbye."
 hold_ms = {hold_ms}
 grace_ms = {grace_ms}
 
+[limits]
+max_concurrent = 1000
+
 [tools]
 builtin = ["get_current_time"]
 """

@@ -22,6 +22,7 @@ _COMMANDS = {
     "appointments": ("calls.cli_appointments", "appointments_group", "Look at appointments, and change them."),
     "numbers": ("frontdesk.cli_numbers", "numbers_group", "See what Twilio numbers do, point one here, put it back."),
     "businesses": ("calls.cli_businesses", "businesses_group", "Check, apply and show business files."),
+    "bench": ("frontdesk.cli_bench", "bench_command", "Measure how many calls one core carries, and how late they are."),
 }
 
 

@@ -361,9 +361,9 @@ def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
 
 
 def committed_files() -> Iterator[Path]:
-    ours = ("bridge", "businesses", "calls", "console", "docs", "frontdesk", "scripts", "simulator", "tests", "webhooks", ".ci")
+    ours = (".ci", "benchmarks", "bridge", "businesses", "calls", "console", "docs", "frontdesk", "infra", "scripts", "simulator")
     yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix != ".db")
-    for folder in ours:
+    for folder in (*ours, "tests", "webhooks"):
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
