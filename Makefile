@@ -41,10 +41,10 @@ clean:
 	rm -rf $(VENV) .venv-emulator .venv-infra build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What is in the development lock is in the runtime lock too, so a development set-up serves both.
-$(VENV)/.runtime: requirements.lock pyproject.toml scripts/bootstrap
+$(VENV)/.runtime: requirements.lock pyproject.toml scripts/bootstrap scripts/make-venv
 	@test -e $(VENV)/.dev || scripts/bootstrap requirements.lock
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/bootstrap
+$(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/bootstrap scripts/make-venv
 	@scripts/bootstrap requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
