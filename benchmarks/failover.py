@@ -52,7 +52,7 @@ CALLER = Caller(
 )
 WORDS = " ".join((shops.GREETING, *REPLIES)).split()
 COMING_BACK = (ENGLISH.cut_off, ENGLISH.back_again)
-COUNTED_FROM = "counts from the last event on the record, or from the second in which Twilio asked, if that was later"
+COUNTED_FROM = "counts from the last event on the record, or from when Twilio asked, if that was later"
 MIND = Mind(replies=tuple(Reply(hears=topic, say=say) for topic, say in zip(TOPICS, REPLIES, strict=True)), otherwise="Pardon?")
 
 
