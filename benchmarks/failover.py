@@ -52,6 +52,7 @@ CALLER = Caller(
 )
 WORDS = " ".join((shops.GREETING, *REPLIES)).split()
 COMING_BACK = (ENGLISH.cut_off, ENGLISH.back_again)
+_TOLD = (AgentTranscript, CallerTranscript, CallResumed)
 COUNTED_FROM = "counts from the last event on the record, or from when Twilio asked, if that was later"
 MIND = Mind(replies=tuple(Reply(hears=topic, say=say) for topic, say in zip(TOPICS, REPLIES, strict=True)), otherwise="Pardon?")
 
@@ -203,6 +204,9 @@ def figures(
     back = [one for one in broken if one.back_ms is not None]
     resumed = [float(event.body.ms) for _, events in kept for event in events if isinstance(event.body, CallResumed)]
     undisturbed = [(call, events) for call, (_, events) in zip(calls, kept, strict=True) if not _spoke_into_a_gap(call, broken)]
+    for call, events in undisturbed:
+        if _said(events) != WORDS:
+            say(f"{case}: {call.call_sid} has other words on record: {_lines(events)}")
     rows = [
         row("stream broken → next audio", case, [one.back_ms - one.at_ms for one in back if one.back_ms is not None]),
         row("call.resumed", case, resumed, note=COUNTED_FROM),
@@ -251,6 +255,11 @@ def _said(events: Sequence[CallEvent]) -> list[str]:
     """The words of the AI that were heard, without those it came back with."""
     lines = [event.body.text for event in events if isinstance(event.body, AgentTranscript)]
     return " ".join(line for line in lines if line not in COMING_BACK).split()
+
+
+def _lines(events: Sequence[CallEvent]) -> list[str]:
+    """Both sides' lines and the streams' ends, for who looks for a mistake."""
+    return [getattr(event.body, "text", None) or event.kind for event in events if isinstance(event.body, _TOLD)]
 
 
 def _asked(events: Sequence[CallEvent]) -> Counter[str]:

@@ -67,12 +67,15 @@ class Answers:
         return Answer(say=self._mind.otherwise)
 
     def _rest_of_retold_line(self, items: Sequence[Item], quoted: str) -> str:
-        """What was said in another session stands here as text, as far as it was heard: one of the mind's lines began like that."""
+        """What was said in another session stands here as text, as far as it was heard: one of the mind's lines began like that. What is
+        none of its lines was somebody's wording then and is now, and is said again."""
         said = quoted.rstrip(".… ").split()
         if not any(item.role == "assistant" and not item.spoken and item.text.rstrip(".… ").split() == said for item in items):
             return quoted
         own = [line for reply in self._mind.replies for line in (reply.say, reply.after_tools) if line]
         begun = [line.split() for line in [*own, self._mind.otherwise] if _begins(line.split(), said)]
+        if not begun:
+            return quoted
         return next((" ".join(words[len(said) :]) for words in begun if len(words) > len(said)), self._mind.otherwise)
 
     def _after_tools(self, output: Item) -> Answer:

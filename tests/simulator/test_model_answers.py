@@ -114,6 +114,12 @@ def test_a_line_that_was_cut_off_after_a_sentence_is_taken_up_with_the_next() ->
     assert retold.next([text("We close at five.", "assistant"), asks], ()).say == "Anything else?"
 
 
+def test_a_sentence_that_was_asked_for_in_another_session_is_said_again_when_asked_for_again() -> None:
+    again = "We were cut off for a moment."
+    items = [text("How old is", "assistant"), text(again, "assistant"), text(f'Say "{again}"', "system")]
+    assert Answers(MIND).next(items, ()).say == again
+
+
 def test_a_line_that_was_not_cut_off_may_be_quoted_again() -> None:
     items = [said("Are you still there? Hello?"), text('Say "Are you still there?"', "system")]
     assert Answers(MIND).next(items, ()).say == "Are you still there?"
