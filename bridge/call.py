@@ -44,6 +44,8 @@ from calls.stream_token import StreamToken, TokenRefused, verify
 
 QUEUED_MESSAGES = 8192
 """Messages waiting for Twilio's socket. An answer of a minute is 600; more means that nobody reads."""
+ROUNDING_S = 1e-6
+"""A timer rings so much later than it is wanted, lest it ring before by what is lost in converting the time."""
 STORE_WITHIN_S = STORE_WITHIN_MS / 1000
 
 log = structlog.get_logger()
@@ -323,7 +325,7 @@ class CallSession:
         self._disarm()
         self._armed_for_ms = at_ms
         if at_ms != inf:
-            self._timer = self._loop.call_at(self._clock_zero_s + at_ms / 1000, self._wake)
+            self._timer = self._loop.call_at(self._clock_zero_s + at_ms / 1000 + ROUNDING_S, self._wake)
 
     def _wake(self) -> None:
         """The moment that was asked for has come, or has been put off since: most are, and are not worth a timer each time."""

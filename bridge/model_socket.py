@@ -69,6 +69,7 @@ class ModelSocket:
         """``spare``: gives a socket that is open already, if there is one, in place of connecting."""
         self._endpoint = endpoint
         self._model = model
+        self._in_dialect = endpoint.dialect.outgoing
         self._spare = spare
         self._trial: _Trial | None = None
         self.warm_age_s: float | None = None
@@ -82,7 +83,7 @@ class ModelSocket:
     def send(self, text: str) -> bool:
         """Sends an event, or queues it while there is no room for it; ``False`` if the queue is full and the session must be given
         up."""
-        if self._open is not None and not self._is_behind and self._open.send_now(self._endpoint.dialect.outgoing(text)):
+        if self._open is not None and not self._is_behind and self._open.send_now(self._in_dialect(text)):
             return True
         self._is_behind = True
         try:
@@ -169,7 +170,7 @@ class ModelSocket:
                     self._trial.sent.append(text)
                 self._is_sending = True
                 try:
-                    await connection.send(self._endpoint.dialect.outgoing(text))
+                    await connection.send(self._in_dialect(text))
                 finally:
                     self._is_sending = False
                 self._look_behind()

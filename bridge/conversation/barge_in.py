@@ -25,6 +25,7 @@ from bridge.conversation.playback import BYTES_PER_MS
 from calls.business import BargeIn
 
 FLOOR_WINDOW_MS = 3000
+FLOOR_WINDOW_BYTES = FLOOR_WINDOW_MS * BYTES_PER_MS
 FLOOR_NEEDS_MS = 1000
 """With less than this heard there is no floor to speak of."""
 FLOOR_PERCENTILE = 0.1
@@ -39,37 +40,38 @@ class NoiseFloor:
         self._frames: deque[tuple[float, float]] = deque()
         self._sorted: list[float] = []
         self._window_ms = 0.0
-        self._unmeasured: deque[bytes] = deque()
-        self._unmeasured_ms = 0.0
+        self._unmeasured: list[bytes] = []
+        self._unmeasured_bytes = 0
+        self._before_those: list[bytes] = []  # not measured either, a window's worth
 
     def add(self, rms: float, audio_ms: float) -> None:
         """One more frame."""
-        if self._unmeasured:
-            self._measure()
+        self._measure()
         self._count(rms, audio_ms)
 
     def add_unmeasured(self, audio: bytes) -> None:
         """One more frame, which is not empty; how loud it is is found out once it matters."""
         self._unmeasured.append(audio)
-        self._unmeasured_ms += len(audio) / BYTES_PER_MS
-        if self._unmeasured_ms > 2 * FLOOR_WINDOW_MS:
-            self._forget()
-
-    def _forget(self) -> None:
-        """There is more than the window holds: nothing measured counts any more, nor what came first."""
-        self._frames.clear()
-        self._sorted.clear()
-        self._window_ms = 0.0
-        while self._unmeasured_ms > FLOOR_WINDOW_MS and len(self._unmeasured) > 1:
-            self._unmeasured_ms -= len(self._unmeasured.popleft()) / BYTES_PER_MS
+        self._unmeasured_bytes += len(audio)
+        if self._unmeasured_bytes > FLOOR_WINDOW_BYTES:
+            self._before_those, self._unmeasured, self._unmeasured_bytes = self._unmeasured, [], 0
 
     def _measure(self) -> None:
-        if self._unmeasured_ms > FLOOR_WINDOW_MS:
-            self._forget()
-        for rms, audio in zip(rms_of_each(self._unmeasured), self._unmeasured, strict=True):
+        frames = self._before_those + self._unmeasured
+        if not frames:
+            return
+        self._before_those, self._unmeasured, self._unmeasured_bytes = [], [], 0
+        begin, size = len(frames) - 1, len(frames[-1])
+        while begin and size + len(frames[begin - 1]) <= FLOOR_WINDOW_BYTES:
+            begin -= 1
+            size += len(frames[begin])
+        if begin:  # there is more than the window holds: nothing measured counts any more
+            self._frames.clear()
+            self._sorted.clear()
+            self._window_ms = 0.0
+        frames = frames[begin:]
+        for rms, audio in zip(rms_of_each(frames), frames, strict=True):
             self._count(rms, len(audio) / BYTES_PER_MS)
-        self._unmeasured.clear()
-        self._unmeasured_ms = 0.0
 
     def _count(self, rms: float, audio_ms: float) -> None:
         self._frames.append((rms, audio_ms))
@@ -83,8 +85,7 @@ class NoiseFloor:
     @property
     def rms(self) -> float:
         """The floor; 0 before enough was heard."""
-        if self._unmeasured:
-            self._measure()
+        self._measure()
         if self._window_ms < FLOOR_NEEDS_MS:
             return 0.0
         return self._sorted[int(len(self._sorted) * FLOOR_PERCENTILE)]
@@ -159,12 +160,15 @@ class BargeInGate:
             return self._hold(self.burst, loud, rms, audio_ms, now_ms)
         return self._grace(self.burst, loud, rms, audio_ms)
 
-    def hear_quiet(self, audio: bytes, *, armed: bool) -> Verdict | None:
-        """One frame of the caller that is plainly quiet: no bar is lower than it."""
+    def pass_quiet(self, audio: bytes) -> bool:
+        """One frame of the caller that is plainly quiet: no bar is lower than it. ``False``: a burst is being judged, and it has to be
+        heard (:meth:`hear_quiet`)."""
         self.last_was_loud = False
         self._floor.add_unmeasured(audio)
-        if self._decided:
-            return None
+        return self._decided
+
+    def hear_quiet(self, audio: bytes, *, armed: bool) -> Verdict | None:
+        """What a plainly quiet frame does to the burst under judgement."""
         if not armed or self.burst is None or self.burst.triggered_at_ms is None:  # nobody listens, or it is a gap
             self._decided = True
             return None

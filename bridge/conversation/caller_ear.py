@@ -80,8 +80,9 @@ class CallerEar:
         self._held_ms = 0.0
 
     def _forward(self, payload: str, audio: bytes, *, voiced: bool) -> None:
-        self.turns.appended(len(audio) / BYTES_PER_MS, self._outbox.now_ms, voiced=voiced)
-        self.recent.add(payload, audio, len(audio) / BYTES_PER_MS)
+        audio_ms = len(audio) / BYTES_PER_MS
+        self.turns.appended(audio_ms, self._outbox.now_ms, voiced=voiced)
+        self.recent.add(payload, audio, audio_ms)
         if self._in_pcm is not None:
             audio = self._in_pcm.convert(audio)
             payload = b64encode(audio).decode("ascii")

@@ -32,6 +32,8 @@ class ModelSide:
         self._conversation = conversation
         self._held: list[ev.ModelEvent] = []
         self._last_frame: str | bytes = b""
+        self.last_was_news = True
+        """Whether the last event may have changed anything that the rules look at, or made a moment of theirs come earlier."""
         self.connected: events.ModelConnected | None = None
         """Kept until the call is ours and has a record to put it on."""
         self._react: dict[type[ev.ModelEvent], Callable[[Any], None]] = {
@@ -53,12 +55,13 @@ class ModelSide:
             ev.ModelError: self._error,
             ev.UnreadableEvent: lambda _: self._note("unreadable", "an event that could not be read was dropped"),
             ev.UnknownEvent: lambda _: self._note("unknown_event", "an event of an unknown kind was ignored"),
-            ev.Passed: lambda _: None,
+            ev.Passed: self._passed,
         }
 
     def take(self, given: ModelFrame) -> None:
         """One event. A model that was given up is not listened to any more; until it has confirmed the session, and with it the
         audio formats, nothing it says is acted on."""
+        self.last_was_news = True
         if self._conversation.model_is_gone or given.session != self._conversation.leg.session or self._is_repeated(given.frame):
             return
         event = ev.read(given.frame)
@@ -82,12 +85,19 @@ class ModelSide:
         held, self._held = self._held, []
         for event in held:
             self._react[type(event)](event)
+        self.last_was_news = True
+
+    def _passed(self, _event: ev.Passed) -> None:
+        self.last_was_news = False
 
     def _audio(self, delta: ev.AudioDelta) -> None:
         conversation = self._conversation
+        was_sounding = conversation.voice.is_sounding()
         response = conversation.voice.hear(delta)
         if response is None:
             return
+        # More of what the caller is hearing: everything goes on, and ends later.
+        self.last_was_news = not (was_sounding and response.has_audio and response.purpose is Purpose.REPLY)
         if response.purpose is Purpose.GREETING:
             conversation.greeting_heard(delta.item_id)
         elif response.purpose is Purpose.CLOSING:
@@ -174,6 +184,9 @@ class ModelSide:
         return conversation.voice.responses.sign(response_id, conversation.now_ms)
 
     def _agent_text(self, event: ev.AgentTextDelta) -> None:
+        active = self._conversation.voice.responses.active
+        # The text becomes a line with its audio, and a response that has begun is waited for all the longer.
+        self.last_was_news = active is None or not active.has_begun
         response = self._sign(event.response_id)
         if response is not None:
             response.mention(event.item_id)

@@ -29,10 +29,6 @@ class TwilioSide:
     def take(self, frame: str | bytes) -> None:
         """One frame."""
         self.last_was_news = True
-        if len(frame) > OVERSIZED:
-            self._error("oversized", f"a frame of {len(frame):,} characters: the stream is left")
-            self._conversation.ending.fall_back("oversized_message", None)
-            return
         message = tw.read(frame)
         match message:
             case tw.Media():
@@ -47,6 +43,9 @@ class TwilioSide:
                 self._dtmf(message.dtmf.digit)
             case tw.Stop() if self._belongs(message.stream_sid, "stop"):
                 self._conversation.stream_over(None)
+            case tw.Unreadable() if len(frame) > OVERSIZED:
+                self._error("oversized", f"a frame of {len(frame):,} characters: the stream is left")
+                self._conversation.ending.fall_back("oversized_message", None)
             case tw.Unreadable():
                 self._error(message.kind, message.why)
 

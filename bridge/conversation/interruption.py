@@ -50,8 +50,13 @@ class Interruption:
         """The RMS of a frame; ``None`` if it is below every bar, however loud it is."""
         return self._gate.loudness_of(audio)
 
+    def pass_quiet(self, audio: bytes) -> bool:
+        """One frame of the caller that :meth:`loudness_of` knows nothing of. ``False``: it has to be heard all the same."""
+        return self._gate.pass_quiet(audio)
+
     def hear(self, audio: bytes, loudness_rms: float | None, *, armed: bool) -> bool:
-        """One frame of the caller, as loud as :meth:`loudness_of` says; ``True`` if it decided something."""
+        """One frame of the caller, as loud as :meth:`loudness_of` says; ``True`` if it decided something. One of no known loudness
+        was to be passed first."""
         if loudness_rms is None:
             verdict, waits_anew = self._gate.hear_quiet(audio, armed=armed), False
         else:

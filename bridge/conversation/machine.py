@@ -96,7 +96,6 @@ class Conversation:
             given.StreamAccepted: self._accepted,
             given.StreamRefused: self._refused,
             given.ModelOpened: self._model_opened,
-            given.ModelFrame: self._model.take,
             given.ModelClosed: self.leg.closed,
             given.ToolFinished: lambda tool: self.tools.finished(tool.call_id, tool.output, ok=tool.ok, done=tool.events),
             given.DispositionStored: lambda stored: self.ending.stored(ok=stored.ok),
@@ -121,6 +120,8 @@ class Conversation:
                 self.is_settled_anew = self._from_phone(happened.frame)
             elif isinstance(happened, given.TwilioFrames):
                 self.is_settled_anew = any([self._from_phone(frame) for frame in happened.frames])
+            elif isinstance(happened, given.ModelFrame):
+                self.is_settled_anew = self._from_model(happened)
             else:
                 self._take[type(happened)](happened)
                 self._settle()
@@ -182,8 +183,10 @@ class Conversation:
     def caller_heard(self, payload: str, audio: bytes) -> bool:
         """A piece of the caller's audio; ``True`` if it decided anything."""
         loudness_rms = self.interruption.loudness_of(audio)
-        self.clocks.media(self.now_ms)
+        self.clocks.media(self.outbox.now_ms)
         self.ear.hear(payload, audio, loudness_rms)
+        if loudness_rms is None and self.interruption.pass_quiet(audio):
+            return False
         armed = self.phase is Phase.CONVERSING and self.voice.is_sounding() and not self._greeting_is_late()
         return self.interruption.hear(audio, loudness_rms, armed=armed)
 
@@ -301,6 +304,13 @@ class Conversation:
         if self._twilio.last_was_news:
             self._settle()
         return self._twilio.last_was_news
+
+    def _from_model(self, happened: given.ModelFrame) -> bool:
+        """Whether the rules were looked at: most events of a reply tell more of what is being said already."""
+        self._model.take(happened)
+        if self._model.last_was_news:
+            self._settle()
+        return self._model.last_was_news
 
     # --- the shell's answers -----------------------------------------------------------------------------------------------
 

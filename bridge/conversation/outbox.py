@@ -95,7 +95,8 @@ class Outbox:
 
     def drain(self) -> list[AnyOutput]:
         """The outputs so far; the next step starts empty."""
-        if self._caller_audio is not None:
+        if self._more_audio and self._caller_audio is not None:
             self._end_of_audio(self._caller_audio)
+        self._caller_audio = None
         outputs, self._outputs = self._outputs, []
         return outputs

@@ -102,7 +102,10 @@ class Playback:
         return True
 
     def _is_an_end_within(self, after_ms: float, until_ms: float) -> bool:
-        return any(after_ms < stretch.end_ms <= until_ms for stretch in self._stretches)
+        for stretch in reversed(self._stretches):
+            if stretch.end_ms <= until_ms:
+                return stretch.end_ms > after_ms
+        return False
 
     def position_ms(self, now_ms: float) -> float:
         """How far the caller has heard."""
@@ -137,7 +140,8 @@ class Playback:
 
     def is_confirmed(self, item_id: str) -> bool:
         """Whether the mark behind the item's last audio has come back."""
-        return all(stretch.end_ms <= self._confirmed_ms for stretch in self._stretches if stretch.item_id == item_id)
+        last_first = (stretch.end_ms for stretch in reversed(self._stretches) if stretch.item_id == item_id)
+        return next(last_first, -inf) <= self._confirmed_ms
 
     def outstanding(self) -> list[tuple[str, float]]:
         """Marks that have not come back, with the position each confirms."""

@@ -4,8 +4,9 @@ A turn is kept from its first sound on until its text is known or it was answere
 has been dealt with. Positions are those of the session's input-audio clock (milliseconds of audio appended).
 """
 
-from collections import deque
+from bisect import bisect_right
 from math import inf
+from operator import itemgetter
 
 KEPT_MS = 20_000
 """No more than this is heard again."""
@@ -16,12 +17,14 @@ TRIMMED_EVERY_MS = 500
 Frame = tuple[str, bytes]
 """A piece of audio as Twilio sent it, and decoded."""
 
+_END_MS = itemgetter(0)
+
 
 class RecentAudio:
     """The caller's latest audio of one session."""
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[float, Frame]] = deque()  # with the position of its end
+        self._frames: list[tuple[float, Frame]] = []  # with the position of its end
         self._end_ms = 0.0
         self._trimmed_at_ms = 0.0
         self._turns: dict[str, float] = {}  # not written down yet → where it began
@@ -40,8 +43,7 @@ class RecentAudio:
         keep_from_ms = self._end_ms - BETWEEN_TURNS_MS
         if self._first_ms < keep_from_ms:
             keep_from_ms = max(self._end_ms - KEPT_MS, self._first_ms)
-        while self._frames and self._frames[0][0] <= keep_from_ms:
-            self._frames.popleft()
+        del self._frames[: bisect_right(self._frames, keep_from_ms, key=_END_MS)]
 
     def turn_began(self, item_id: str, start_ms: float) -> None:
         """``speech_started``. A detector hears one turn at a time: one that was open before is over."""

@@ -48,6 +48,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
+        self._all_settled = 0  # of so many of the first lines nothing more will come
         self._by_item: dict[str, _Line] = {}
         self._hidden: set[str] = set()
         self._over: deque[Glimpse] = deque(maxlen=MAX_OVER)
@@ -165,7 +166,7 @@ class Transcript:
         """
         glimpses = list(self._over)
         self._over.clear()
-        for line in self._lines:
+        for line in self._open():
             if line.generated and not line.settled and line.ready_at_ms is None:
                 glimpses.append(_glimpse(line, _heard_chars(line, played)))
         return glimpses
@@ -189,13 +190,13 @@ class Transcript:
     @property
     def wake_at_ms(self) -> float:
         """When :meth:`due` has something that was held back; ``inf`` if nothing is."""
-        return min((line.ready_at_ms + WAIT_MS for line in self._lines if line.ready_at_ms is not None), default=inf)
+        return min((line.ready_at_ms + WAIT_MS for line in self._open() if line.ready_at_ms is not None), default=inf)
 
     def due(self, now_ms: float, *, last_call: bool = False) -> list[AgentTranscript | CallerTranscript]:
         """What may be recorded now, in order; ``last_call``: everything that has text."""
         events: list[AgentTranscript | CallerTranscript] = []
         blocked = False
-        for line in self._lines:
+        for line in self._open():
             if line.settled:
                 continue
             if line.ready_at_ms is None:
@@ -228,16 +229,28 @@ class Transcript:
 
     def _insert(self, item_id: str, previous_item_id: str | None) -> _Line:
         line = _Line(item_id, "", previous_item_id)
-        self._lines.insert(self._index_behind(previous_item_id), line)
+        self._put(line, previous_item_id)
         self._by_item[item_id] = line
         if len(self._lines) > MAX_LINES:
             self._by_item.pop(self._lines.pop(0).item_id)
+            self._all_settled = max(0, self._all_settled - 1)
         return line
 
     def _move(self, line: _Line, previous_item_id: str) -> None:
         line.previous = previous_item_id
         self._lines.remove(line)
-        self._lines.insert(self._index_behind(previous_item_id), line)
+        self._put(line, previous_item_id)
+
+    def _put(self, line: _Line, previous_item_id: str | None) -> None:
+        index = self._index_behind(previous_item_id)
+        self._lines.insert(index, line)
+        self._all_settled = min(self._all_settled, index)
+
+    def _open(self) -> list[_Line]:
+        """All lines but the first that are settled: a long call has many of those, and is asked about the others at every step."""
+        while self._all_settled < len(self._lines) and self._lines[self._all_settled].settled:
+            self._all_settled += 1
+        return self._lines[self._all_settled :]
 
     def _index_behind(self, previous_item_id: str | None) -> int:
         previous = self._by_item.get(previous_item_id) if previous_item_id else None

@@ -8,10 +8,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import Opcode
 from websockets.protocol import State
 
-from bridge.frame_engine.frames import WHOLE_TEXT, WRONG, extent, text_of_client
+from bridge.frame_engine.frames import WHOLE_TEXT, WRONG, extent, read_head, text_of_client
 
 _END_OF_HEAD = b"\r\n\r\n"
 _OPCODE = 0x0F
+_HEAD_BYTES = 4
+_A_MODELS = WHOLE_TEXT << 8 | 126  # a whole text of 126 to 65,535 bytes
 _BEGINS_A_MESSAGE = (Opcode.TEXT.value, Opcode.BINARY.value)
 
 
@@ -61,6 +63,11 @@ class EngineConnection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if self._received is not None and len(data) > _HEAD_BYTES and not (self._begun or self._is_wrong):
+            head, length = read_head(data)
+            if head == _A_MODELS and length + _HEAD_BYTES == len(data) and length <= self._max_bytes and self._is_next():
+                self._context.run(self._received, data[_HEAD_BYTES:])
+                return
         if not self._is_shaken:
             data = self._shake_hands(data)
         if self._begun:

@@ -27,6 +27,11 @@ WRONG = 0
 _MASKED = 0x80
 _MASK_BYTES = 4
 _MASKS_AT_ONCE = 256
+_MASK_AT = 4
+_HEAD_BYTES = _MASK_AT + _MASK_BYTES
+_A_TELEPHONES = WHOLE_TEXT << 8 | _MASKED | 126  # a whole masked text of 126 to 65,535 bytes
+read_head = Struct("!HH").unpack_from
+"""The first two bytes of a frame, and the length of such a one."""
 _MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
@@ -101,6 +106,13 @@ class Frames:
 
     def feed(self, arrived: bytes) -> list[str | bytes]:
         """The messages that are complete now, in order. What is to be answered is in :meth:`answers`."""
+        if len(arrived) > _HEAD_BYTES and not (self._begun or self._fragments or self.is_over):
+            head, length = read_head(arrived)
+            if head == _A_TELEPHONES and length + _HEAD_BYTES == len(arrived) and length <= self._max_bytes:
+                try:
+                    return [str(apply_mask(arrived[_HEAD_BYTES:], arrived[_MASK_AT:_HEAD_BYTES]), "utf-8")]
+                except UnicodeDecodeError:
+                    pass  # refused below
         messages: list[str | bytes] = []
         if self._begun:
             self._begun += arrived

@@ -346,7 +346,7 @@ async def _costs(patch: pytest.MonkeyPatch) -> dict[str, Cost]:
     assert sum(message["event"] == "media" for message in sent) >= 20
     costs["frame, AI speaking"] = await _each(replay, [replay.frame() for _ in range(COUNTED_FRAMES)])
     names = [message["mark"]["name"] for message in sent if message["event"] == "mark"]
-    costs["mark"] = await _each(replay, [replay.mark(name) for name in names[:20]])
+    costs["mark"] = await _each(replay, [replay.mark(name) for name in names[:20]], DELTA_MS / 2000)
     await replay.end()
     return costs
 
