@@ -72,9 +72,9 @@ def pcm(ms: float) -> str:
 class Line:
     """See the module."""
 
-    def __init__(self, profile: BusinessProfile = PROFILE) -> None:
+    def __init__(self, profile: BusinessProfile = PROFILE, core: type[Conversation] = Conversation) -> None:
         self.profile = profile
-        self.core = Conversation(SoxrResampler)
+        self.core = core(SoxrResampler)
         self.now_ms = 0.0
         self.outputs: list[tuple[float, wanted.AnyOutput]] = []
         self.story: list[tuple[float, given.AnyInput | wanted.AnyOutput]] = []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.conversation import inputs, outputs
 from bridge.conversation.agent_voice import SpokenLine
+from bridge.conversation.machine import Conversation
 from bridge.conversation.phases import Phase
 from calls import events
 from calls.business import Audio, BusinessProfile, Escalation, HttpTool, Tools
@@ -199,8 +200,23 @@ IN_PCM = msgspec.structs.replace(PROFILE, audio=Audio(input="pcm", output="pcm")
 RECORDED = SpokenLine(text=PROFILE.greeting_text, audio=b"\x10" * 12_000)
 
 
-def tell(story: list[Any], profile: BusinessProfile = PROFILE) -> Line:
-    line = Line(profile)
+class Thorough(Conversation):
+    """Looks at all rules at every step."""
+
+    def _from_phone(self, frame: str | bytes) -> bool:
+        if self.phase is not Phase.ENDED:
+            super()._from_phone(frame)
+            self._settle()
+        return True
+
+    def _from_model(self, happened: inputs.ModelFrame) -> bool:
+        super()._from_model(happened)
+        self._settle()
+        return True
+
+
+def tell(story: list[Any], profile: BusinessProfile = PROFILE, core: type[Conversation] = Conversation) -> Line:
+    line = Line(profile, core)
     for step in story:
         if isinstance(step, str):
             macro(line, step)
@@ -355,6 +371,12 @@ def test_no_order_of_inputs_breaks_the_invariants(story: list[Any]) -> None:
 @given(stories)
 def test_nor_where_the_model_hears_and_speaks_pcm(story: list[Any]) -> None:
     check(tell(story, IN_PCM))
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories)
+def test_rules_that_are_not_looked_at_would_have_done_nothing(story: list[Any]) -> None:
+    assert tell(story).outputs == tell(story, core=Thorough).outputs
 
 
 def check(line: Line) -> None:
