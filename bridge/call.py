@@ -272,7 +272,7 @@ class CallSession:
 
     def _caller_sounded(self, output: wanted.CallerSounded) -> None:
         """Fifty times a second, and so without the detour of :meth:`_observe`."""
-        at_ms = self.call_ms
+        at_ms = self._core.now_ms - (self._core.start_received_ms or 0.0)
         for observer in self._observers:
             try:
                 observer.caller_audio(output.audio, at_ms)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.conversation import twilio_messages as tw
-from bridge.conversation.outputs import CallerSounded
 from calls.events import Dtmf
 from calls.ids import CallSid
 
@@ -68,7 +67,7 @@ class TwilioSide:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
             return
         if self._conversation.outbox.is_watched:
-            self._conversation.outbox.observe(CallerSounded(audio))
+            self._conversation.outbox.sounded(audio)
         if audio and not self._conversation.model_is_gone:
             self.last_was_news = self._conversation.caller_heard(message.media.payload, audio)
 

@@ -4,6 +4,7 @@ The gate (``barge_in.py``) says when; here is what follows. After a cut that no 
 for ``resume_after_ms``. It is told where it was cut off; its audio is never played again.
 """
 
+from collections.abc import Callable
 from math import inf
 
 import msgspec
@@ -33,7 +34,7 @@ class Interruption:
         self._voice = voice
         self._transcript = transcript
         self._settings = BargeIn()
-        self._gate = BargeInGate(self._settings)
+        self._listen_with(BargeInGate(self._settings))
         self._stream_began_ms = 0.0
         self._so_far = _Loudness()
         self._turns: dict[str, _Loudness] = {}
@@ -43,19 +44,18 @@ class Interruption:
     def configure(self, settings: BargeIn, stream_began_ms: float) -> None:
         """The business is known. ``stream_began_ms``: what the events' milliseconds count from."""
         self._settings = settings
-        self._gate = BargeInGate(settings)
+        self._listen_with(BargeInGate(settings))
         self._stream_began_ms = stream_began_ms
 
-    def loudness_of(self, audio: bytes) -> float | None:
+    def _listen_with(self, gate: BargeInGate) -> None:
+        self._gate = gate
+        self.loudness_of: Callable[[bytes], float | None] = gate.loudness_of
         """The RMS of a frame; ``None`` if it is below every bar, however loud it is."""
-        return self._gate.loudness_of(audio)
-
-    def pass_quiet(self, audio: bytes) -> bool:
-        """One frame of the caller that :meth:`loudness_of` knows nothing of. ``False``: it has to be heard all the same."""
-        return self._gate.pass_quiet(audio)
+        self.pass_quiet: Callable[[bytes], bool] = gate.pass_quiet
+        """One frame of the caller that ``loudness_of`` knows nothing of. ``False``: it has to be heard all the same."""
 
     def hear(self, audio: bytes, loudness_rms: float | None, *, armed: bool) -> bool:
-        """One frame of the caller, as loud as :meth:`loudness_of` says; ``True`` if it decided something. One of no known loudness
+        """One frame of the caller, as loud as ``loudness_of`` says; ``True`` if it decided something. One of no known loudness
         was to be passed first."""
         if loudness_rms is None:
             verdict, waits_anew = self._gate.hear_quiet(audio, armed=armed), False

@@ -4,7 +4,7 @@ from base64 import b64encode
 from typing import Any
 
 from bridge.conversation import model_messages
-from bridge.conversation.outputs import AnyOutput, Log, RecordEvent, SendModel, SendTwilio
+from bridge.conversation.outputs import AnyOutput, CallerSounded, Log, RecordEvent, SendModel, SendTwilio
 from calls.events import AnyEvent, ErrorHappened
 
 MAX_ERRORS = 50
@@ -69,6 +69,10 @@ class Outbox:
         """An event for the model."""
         if self.has_model:
             self.add(SendModel(model_messages.encode(event)))
+
+    def sounded(self, audio: bytes) -> None:
+        """The caller's audio, for somebody who watches: there is one."""
+        self._outputs.append(CallerSounded(audio))
 
     def observe(self, output: AnyOutput) -> None:
         """An output that only somebody who watches has a use for."""

@@ -282,14 +282,5 @@ def heard_part(text: str, heard_ms: float, sent_ms: float) -> str:
         return ""
     if heard_ms >= sent_ms:
         return text
-    limit = len(text) * heard_ms / sent_ms
-    end = 0
-    for word_end in _word_ends(text):
-        if word_end > limit:
-            break
-        end = word_end
-    return text[:end]
-
-
-def _word_ends(text: str) -> list[int]:
-    return [at for at in range(1, len(text) + 1) if at == len(text) or (text[at].isspace() and not text[at - 1].isspace())]
+    heard = text[: int(len(text) * heard_ms / sent_ms) + 1]  # a word has ended where the character behind it is none of it
+    return heard.rstrip() if heard[-1:].isspace() else "".join(heard.rsplit(maxsplit=1)[:-1])

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from math import sqrt
+from operator import itemgetter
 
 from bridge.conversation.g711 import rms
 from bridge.heard_audio import BYTES_PER_MS, NETWORK_PAUSE_MS, Piece, Track
@@ -14,6 +15,8 @@ from calls.operator import Glimpse, Side
 LINES_KEPT = 64
 FRAMES_KEPT = 6_000
 """Of the caller, should nobody look for once: two minutes."""
+
+_AUDIO = itemgetter(0)
 
 
 class Watch:
@@ -52,7 +55,7 @@ class Watch:
 
     def pass_over(self) -> None:
         """Nobody listens to what was heard since this was asked last: how loud it was is all that is asked of it."""
-        self._heard["caller"] += [audio for audio, _ in self._arrived]
+        self._heard["caller"].extend(map(_AUDIO, self._arrived))
         self._arrived.clear()
         if self._caller.end_ms is not None:
             self._caller = Track(NETWORK_PAUSE_MS)

@@ -31,8 +31,10 @@ from bridge.frame_engine.socket import EngineSocket
 from bridge.metrics import BridgeMetrics
 from bridge.model_breaker import ModelBreaker
 from bridge.model_socket import MAX_EVENT_BYTES
+from bridge.operator.watch import Watch
 from bridge.services import Services
 from bridge.settings import BridgeSettings, ModelEndpoint, TwilioAccount
+from calls.ids import CallSid
 from calls.stream_token import StreamToken, mint
 from simulator.phone import wire as phone
 from tests.bridge.conversation.line import CALL, PROFILE, RECORD, STREAM
@@ -213,6 +215,10 @@ class Replay:
         await asyncio.sleep(FRAME_S)
         await self.answers("greeting")
 
+    def is_watched(self) -> None:
+        """An operator reads along from now on."""
+        self._session.watch(Watch(self._session, CallSid(CALL), 0))
+
     async def end(self) -> None:
         """The caller hangs up."""
         self.phone_says(phone.stop(self._numbered, STREAM, "AC1", CALL))
@@ -281,9 +287,12 @@ class Replay:
         self.model_says("response.created", response={"id": f"resp_{name}"})
         self.model_says("conversation.item.added", item={"id": f"item_{name}", "type": "message", "role": "assistant"})
 
-    async def finishes(self, name: str) -> None:
+    def has_said_all(self, name: str) -> None:
         self.model_says("response.output_audio.done", response_id=f"resp_{name}", item_id=f"item_{name}")
         self.model_says("response.done", response={"id": f"resp_{name}", "status": "completed", "output": []})
+
+    async def finishes(self, name: str) -> None:
+        self.has_said_all(name)
         await self.hears_all()
         await asyncio.sleep(FRAME_S)
 
@@ -344,9 +353,12 @@ async def _costs(patch: pytest.MonkeyPatch) -> dict[str, Cost]:
     costs["delta"] = await _each(replay, [replay.delta("a") for _ in range(20)])
     sent = replay.taken_by_phone()
     assert sum(message["event"] == "media" for message in sent) >= 20
+    replay.has_said_all("a")
     costs["frame, AI speaking"] = await _each(replay, [replay.frame() for _ in range(COUNTED_FRAMES)])
     names = [message["mark"]["name"] for message in sent if message["event"] == "mark"]
     costs["mark"] = await _each(replay, [replay.mark(name) for name in names[:20]], DELTA_MS / 2000)
+    replay.is_watched()
+    costs["frame, watched"] = await _each(replay, [replay.frame() for _ in range(COUNTED_FRAMES)])
     await replay.end()
     return costs
 

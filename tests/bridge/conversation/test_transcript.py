@@ -116,6 +116,10 @@ def test_function_calls_have_a_place_and_hold_nothing_up() -> None:
         ("  padded  ", 10, 10, "padded"),
         ("word", 999, 1000, ""),
         ("anything", 5, 0, ""),
+        ("", 5, 10, ""),
+        ("one  two", 500, 1000, "one"),
+        ("one two", 300, 700, "one"),
+        ("one two", 299, 700, ""),
     ],
 )
 def test_the_heard_part_ends_at_the_last_whole_word(text: str, heard_ms: float, sent_ms: float, heard: str) -> None:
