@@ -125,7 +125,6 @@ class CallSession:
         self._model_of: BusinessId | None = None
         self._do: dict[type[wanted.Output], Callable[[Any], None]] = {
             wanted.SendTwilio: lambda output: self._for_twilio.append(output.text),
-            wanted.SendModel: lambda output: self._model.send(output.text),
             wanted.RecordEvent: self._record,
             wanted.CheckToken: lambda output: self._job(self._check_token(output)),
             wanted.RunTool: lambda output: self._job(self._run_tool(output), self._tools),
@@ -299,7 +298,10 @@ class CallSession:
         """One step of the core, its outputs carried out."""
         try:
             for output in self._core.receive(self._now_ms(), happened):
-                self._do[type(output)](output)
+                if isinstance(output, wanted.SendModel):  # most are
+                    self._model.send(output.text)
+                else:
+                    self._do[type(output)](output)
             if self._for_twilio:
                 self._flush_twilio()
         except Exception:

@@ -21,6 +21,7 @@ class ModelSessions:
         self._step = step
         self._loop = asyncio.get_running_loop()
         self._used = 0
+        self._in_use: ModelSocket | None = None
         self._sockets: dict[int, ModelSocket] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._left: set[asyncio.Task[None]] = set()
@@ -31,17 +32,19 @@ class ModelSessions:
             self._loop.call_soon(self._step, given.ModelClosed(BARRED, session, hopeless=True))
             return
         self._sockets[session] = socket
+        self._in_use = self._sockets.get(self._used)
         self._tasks[session] = asyncio.create_task(self._run(session, socket), name=f"model-{session}")
 
     def use(self, session: int) -> None:
         """What is sent from here on goes to this one; the others are closed."""
         self._used = session
+        self._in_use = self._sockets.get(session)
         for other in [number for number in self._tasks if number != session]:
             self._leave(other)
 
     def send(self, text: str) -> None:
         """Queues an event for the session in use; without one it is dropped."""
-        socket = self._sockets.get(self._used)
+        socket = self._in_use
         if socket is not None and not socket.send(text):
             self._loop.call_soon(self._step, given.ModelClosed("does not read what it is sent", self._used))
             self._leave(self._used)
@@ -61,6 +64,7 @@ class ModelSessions:
     def _leave(self, session: int) -> None:
         task = self._tasks.pop(session)
         del self._sockets[session]
+        self._in_use = self._sockets.get(self._used)
         self._left.add(task)
         task.add_done_callback(self._left.discard)
         task.cancel()

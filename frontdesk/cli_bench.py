@@ -46,6 +46,14 @@ class CallCounts(click.ParamType[tuple[int, ...]]):
     metavar="S",
     help="How long each step is measured, once its calls have settled.",
 )
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often each number of calls is measured, bridge and relay in turns. Ratios are then medians.",
+)
 @click.option("--no-relay", is_flag=True, help="Leave out the bare relay, and with it all ratios. Takes half the time.")
 @click.option(
     "--no-refine", is_flag=True, help="Do not look for the limit between the last step that held and the first that did not."
@@ -62,6 +70,7 @@ def bench_command(
     *,
     calls: tuple[int, ...] | None,
     seconds: float,
+    rounds: int,
     no_relay: bool,
     no_refine: bool,
     seed: int,
@@ -80,7 +89,7 @@ def bench_command(
     \b
     Examples:
       frontdesk bench
-      frontdesk bench --calls 20,60,120 --seconds 30 --no-refine --plot bench.svg
+      frontdesk bench --calls 20,60,120 --rounds 5 --no-refine --plot bench.svg
       frontdesk bench --calls 60 --no-relay --json > bench.json
 
     \b
@@ -88,7 +97,14 @@ def bench_command(
     """
     sweep, report = _benchmarks("sweep"), _benchmarks("report")
     draw = None if plot is None else _plotting(plot)
-    plan = sweep.Plan(calls=calls or sweep.CALLS, seconds=seconds, seed=seed, with_relay=not no_relay, refines=not no_refine)
+    plan = sweep.Plan(
+        calls=calls or sweep.CALLS,
+        seconds=seconds,
+        seed=seed,
+        with_relay=not no_relay,
+        refines=not no_refine,
+        rounds=rounds,
+    )
     steps: list[object] = []
     is_interrupted = _run(sweep, report, plan, steps)
     if not steps:

@@ -45,6 +45,8 @@ class Plan:
     with_relay: bool = True
     refines: bool = True
     """Whether the capacity is looked for between the last step that held and the first that did not."""
+    rounds: int = 1
+    """How often each of ``calls`` is measured, the programs in turns."""
 
 
 @dataclass(slots=True)
@@ -154,7 +156,8 @@ async def _tried(
 def course(plan: Plan, done: list[Step]) -> Iterator[int]:
     """How many calls to try next with one program, ``done`` being what its earlier steps were, in order."""
     for calls in plan.calls:
-        yield calls
+        for _ in range(plan.rounds):
+            yield calls
         if not done[-1].holds or done[-1].generator_was_the_limit:
             break
     while plan.refines and (calls := next_between(capacity_of(done)) or 0):

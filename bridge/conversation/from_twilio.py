@@ -59,17 +59,19 @@ class TwilioSide:
         self._conversation.stream_started(self._stream_sid, CallSid(message.start.call_sid), token)
 
     def _media(self, message: tw.Media) -> None:
-        is_ours = message.stream_sid == self._stream_sid or self._belongs(message.stream_sid, "media")
-        if not is_ours or message.media.track != "inbound":
+        if message.stream_sid != self._stream_sid and not self._belongs(message.stream_sid, "media"):
             return
-        audio = tw.audio_of(message.media.payload)
+        media, conversation = message.media, self._conversation
+        if media.track != "inbound":
+            return
+        audio = tw.audio_of(media.payload)
         if audio is None:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
             return
-        if self._conversation.outbox.is_watched:
-            self._conversation.outbox.sounded(audio)
-        if audio and not self._conversation.model_is_gone:
-            self.last_was_news = self._conversation.caller_heard(message.media.payload, audio)
+        if conversation.outbox.is_watched:
+            conversation.outbox.sounded(audio)
+        if audio and not conversation.model_is_gone:
+            self.last_was_news = conversation.caller_heard(media.payload, audio)
 
     def _dtmf(self, digit: str) -> None:
         if digit in _DIGITS:

@@ -147,6 +147,10 @@ def test_a_sweep_stops_at_the_first_step_that_does_not_hold_and_looks_for_the_li
     assert played(Plan(calls=(1, 20, 60, 120, 200)), carries=70) == [1, 20, 60, 120, 90, 75, 67, 71]
 
 
+def test_each_number_of_calls_is_measured_as_often_as_asked_for_and_its_limit_once() -> None:
+    assert played(Plan(calls=(1, 60), rounds=3), carries=30) == [1, 1, 1, 60, 60, 60, 30, 45, 37, 33]
+
+
 def test_a_sweep_ends_with_its_list_if_everything_holds() -> None:
     assert played(Plan(calls=(1, 20)), carries=500) == [1, 20]
 
@@ -188,6 +192,15 @@ def test_processor_time_is_judged_as_a_ratio_at_each_number_of_calls_both_had() 
     steps = [*holding(20, 60), *holding(60, 120, program=RELAY, cpu_ms=4.0)]
     judged = [one for one in report.verdicts_of(steps) if one.what.startswith("CPU")]
     assert [(one.what.split()[4], one.measured, one.met) for one in judged] == [("60", "1.50", False)]
+
+
+def test_of_several_rounds_each_is_compared_with_its_own_and_the_median_counts() -> None:
+    ours, theirs = (
+        holding(60, cpu_ms=6.0) * 3,
+        [*holding(60, program=RELAY, cpu_ms=4.0) * 2, *holding(60, program=RELAY, cpu_ms=5.0)],
+    )
+    assert verdict([*ours, *theirs], "CPU").measured == "1.50 (median of 3, 1.20 to 1.50)"
+    assert verdict([*holding(60), *holding(60, caller=late(12))], "p99").met is False
 
 
 def test_capacity_is_open_while_the_target_lies_between_the_steps() -> None:

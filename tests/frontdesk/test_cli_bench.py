@@ -45,7 +45,7 @@ def test_help_teaches_what_is_measured_how_long_it_takes_and_what_to_type() -> N
         "one operator attached",
         "until one frame in a hundred is more than 20 ms late",
         "takes 6 to 8 minutes",
-        "frontdesk bench --calls 20,60,120 --seconds 30",
+        "frontdesk bench --calls 20,60,120 --rounds 5",
         "Exit codes: 0 measured",
     ):
         assert words in text
