@@ -26,13 +26,13 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Capacity:
     """Of one process. ``live_calls``: how many it has at the moment; ``finishing``: of how many of them the stream is over, so that they
-    take nobody's place; ``max_lag_ms``: how late its loop may be for new ones."""
+    take nobody's place; ``max_lag_ms``: how late its loop may be for new ones now and then; all the time, a quarter of that."""
 
     def __init__(
         self, live_calls: Callable[[], int], *, max_calls: int, max_lag_ms: float, finishing: Callable[[], int] = lambda: 0
     ) -> None:
         self._live_calls, self._finishing = live_calls, finishing
-        self._max_calls, self._max_lag_ms = max_calls, max_lag_ms
+        self._max_calls = max_calls
         self._lag = LagWindow(max_lag_ms / 1000)
         self._listeners: list[Callable[[], None]] = []
         self.is_draining = False
@@ -74,9 +74,9 @@ class Capacity:
     @property
     def standing(self) -> Standing:
         """All of it."""
-        live_calls, lag_ms = self._live_calls(), self._lag.p95_s * 1000
-        used = max(live_calls / self._max_calls, lag_ms / self._max_lag_ms)
-        return Standing(self.refusal(), live_calls, self._max_calls, lag_ms, used)
+        live_calls = self._live_calls()
+        used = max(live_calls / self._max_calls, self._lag.used)
+        return Standing(self.refusal(), live_calls, self._max_calls, self._lag.p95_s * 1000, used)
 
 
 class CapacitySampled:

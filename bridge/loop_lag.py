@@ -14,12 +14,16 @@ SAMPLED_EVERY_S = 0.1
 WINDOW_S = 10.0
 WARM_UP_S = 5.0
 """Nothing is said before: a process that has just begun is busy with beginning."""
+ALWAYS_LATE = 4
+"""What half of the samples are, counts so much: a process that is late now and then has bursts of work, one that always is has too
+much."""
 RECOVERED_BELOW = 0.5
 """An overloaded process has recovered below this share of what made it so, so that it does not waver between the two."""
 
 
 class LagWindow:
-    """The lag of the last ``WINDOW_S``, and whether it is too much. ``limit_s``: what 95 of 100 samples must stay below."""
+    """The lag of the last ``WINDOW_S``, and whether it is too much. ``limit_s``: what 95 of 100 samples must stay below, and half of them
+    :data:`ALWAYS_LATE` times over."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -38,14 +42,22 @@ class LagWindow:
     @property
     def p95_s(self) -> float:
         """What 95 of 100 samples stay below; 0 in the first seconds."""
+        return self._read()[0]
+
+    @property
+    def used(self) -> float:
+        """How much of what it may be the lag is; 1 is all of it."""
+        p95_s, p50_s = self._read()
+        return max(p95_s, ALWAYS_LATE * p50_s) / self._limit_s
+
+    def _read(self) -> tuple[float, float]:
         if self._began_s is None or self._samples[-1][0] - self._began_s < WARM_UP_S:
-            return 0.0
+            return 0.0, 0.0
         ordered = sorted(lag_s for _, lag_s in self._samples)
-        return ordered[ceil(len(ordered) * 0.95) - 1]
+        return ordered[ceil(len(ordered) * 0.95) - 1], ordered[ceil(len(ordered) * 0.5) - 1]
 
     def _judge(self) -> None:
-        bound_s = self._limit_s * RECOVERED_BELOW if self.is_too_late else self._limit_s
-        self.is_too_late = self.p95_s > bound_s
+        self.is_too_late = self.used > (RECOVERED_BELOW if self.is_too_late else 1)
 
 
 @contextmanager

@@ -39,16 +39,19 @@ class House:
     [
         ([], None),
         ([(1, 30)], None),
-        ([(99, 30)], None),
-        ([(101, 30)], "overloaded"),
+        ([(24, 30)], None),
+        ([(26, 30)], "overloaded"),  # always late
+        ([(1, 30), (26, 4.8)], None),  # half of the time
         ([(1000, 4)], None),  # it has just begun
         ([(1, 30), (1000, 0.4)], None),  # one long breath
-        ([(1, 30), (1000, 1)], "overloaded"),  # one in ten is more than one in twenty
+        ([(1, 30), (99, 1)], None),
+        ([(1, 30), (101, 1)], "overloaded"),  # one in ten is more than one in twenty
         ([(101, 30), (1, 5)], "overloaded"),
-        ([(101, 30), (60, 30)], "overloaded"),  # not yet half of the limit
-        ([(101, 30), (49, 11)], None),
-        ([(101, 30), (49, 11), (60, 30)], None),  # and does not waver
-        ([(101, 30), (49, 11), (101, 11)], "overloaded"),
+        ([(101, 30), (1, 9.2)], "overloaded"),
+        ([(101, 30), (13, 30)], "overloaded"),  # not yet half of the limit
+        ([(101, 30), (12, 11)], None),
+        ([(101, 30), (12, 11), (20, 30)], None),  # and does not waver
+        ([(101, 30), (12, 11), (101, 11)], "overloaded"),
     ],
 )
 def test_lag_refuses_new_calls_until_it_is_well_below_its_limit_again(
@@ -96,11 +99,15 @@ def test_of_several_reasons_the_one_that_lasts_is_given() -> None:
     assert house.capacity.refusal() == "draining"
 
 
-@pytest.mark.parametrize(("calls", "lag_ms", "used"), [(0, 0, 0.0), (3, 10, 0.3), (3, 90, 0.9), (12, 10, 1.2), (1, 250, 2.5)])
+@pytest.mark.parametrize(("calls", "lag_ms", "used"), [(0, 0, 0.0), (3, 5, 0.3), (3, 20, 0.8), (12, 10, 1.2), (1, 250, 10.0)])
 def test_what_is_used_is_the_nearer_of_the_two_limits(calls: int, lag_ms: float, used: float) -> None:
     house = House().lags(lag_ms, 20)
     house.calls = calls
     assert house.capacity.standing.used == pytest.approx(used)
+
+
+def test_a_lag_that_comes_now_and_then_uses_less_than_one_that_is_always_there() -> None:
+    assert House().lags(1, 9).lags(80, 1).capacity.standing.used == pytest.approx(0.8)
 
 
 def test_the_loop_is_sampled_ten_times_a_second_and_no_more_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
