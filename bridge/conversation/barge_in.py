@@ -37,7 +37,8 @@ class NoiseFloor:
     """The 10th percentile of frame loudness over the last three seconds."""
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[float, float]] = deque()
+        self._levels_rms: deque[float] = deque()
+        self._lengths_ms: deque[float] = deque()
         self._sorted: list[float] = []
         self._window_ms = 0.0
         self._unmeasured: list[bytes] = []
@@ -66,7 +67,8 @@ class NoiseFloor:
             begin -= 1
             size += len(frames[begin])
         if begin:  # there is more than the window holds: nothing measured counts any more
-            self._frames.clear()
+            self._levels_rms.clear()
+            self._lengths_ms.clear()
             self._sorted.clear()
             self._window_ms = 0.0
         frames = frames[begin:]
@@ -74,13 +76,13 @@ class NoiseFloor:
             self._count(rms, len(audio) / BYTES_PER_MS)
 
     def _count(self, rms: float, audio_ms: float) -> None:
-        self._frames.append((rms, audio_ms))
+        self._levels_rms.append(rms)
+        self._lengths_ms.append(audio_ms)
         insort(self._sorted, rms)
         self._window_ms += audio_ms
-        while self._window_ms > FLOOR_WINDOW_MS and len(self._frames) > 1:
-            old_rms, old_ms = self._frames.popleft()
-            del self._sorted[bisect_left(self._sorted, old_rms)]
-            self._window_ms -= old_ms
+        while self._window_ms > FLOOR_WINDOW_MS and len(self._levels_rms) > 1:
+            del self._sorted[bisect_left(self._sorted, self._levels_rms.popleft())]
+            self._window_ms -= self._lengths_ms.popleft()
 
     @property
     def rms(self) -> float:

@@ -14,10 +14,10 @@ from calls.record import CallRecord
 
 
 class Input(msgspec.Struct, frozen=True):
-    """Something that happened."""
+    """Something that happened. What happens many times a second is no concern of the garbage collector's (``gc=False``): it holds text."""
 
 
-class TwilioFrame(Input, frozen=True):
+class TwilioFrame(Input, frozen=True, gc=False):
     """A message arrived on the media WebSocket: text, or ``bytes`` for a binary frame."""
 
     frame: str | bytes
@@ -67,7 +67,7 @@ class ModelOpened(Input, frozen=True):
     session: int = 0
 
 
-class ModelFrame(Input, frozen=True):
+class ModelFrame(Input, frozen=True, gc=False):
     """An event of the Realtime API arrived in a session."""
 
     frame: str | bytes

@@ -143,7 +143,7 @@ class ResponseDone(ModelEvent, frozen=True):
     response: ResponseRef = ResponseRef()
 
 
-class AudioDelta(ModelEvent, frozen=True):
+class AudioDelta(ModelEvent, frozen=True, gc=False):
     """``response.output_audio.delta``: base64 audio."""
 
     response_id: str = ""
@@ -158,7 +158,7 @@ class AudioDone(ModelEvent, frozen=True):
     item_id: str = ""
 
 
-class AgentTextDelta(ModelEvent, frozen=True):
+class AgentTextDelta(ModelEvent, frozen=True, gc=False):
     """``response.output_audio_transcript.delta``."""
 
     response_id: str = ""

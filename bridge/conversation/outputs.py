@@ -13,13 +13,13 @@ class Output(msgspec.Struct, frozen=True):
     """Something to be done."""
 
 
-class SendTwilio(Output, frozen=True):
+class SendTwilio(Output, frozen=True, gc=False):
     """Send this text on the media WebSocket."""
 
     text: str
 
 
-class SendModel(Output, frozen=True):
+class SendModel(Output, frozen=True, gc=False):
     """Send this text on the model's socket."""
 
     text: str
@@ -99,13 +99,13 @@ class Answer(Output, frozen=True):
     error: str | None
 
 
-class CallerSounded(Output, frozen=True):
+class CallerSounded(Output, frozen=True, gc=False):
     """Somebody watches: a piece of the caller's audio, μ-law."""
 
     audio: bytes
 
 
-class AgentSounded(Output, frozen=True):
+class AgentSounded(Output, frozen=True, gc=False):
     """Somebody watches: audio of the AI was sent, μ-law; it is heard behind what was sent before."""
 
     audio: bytes

@@ -6,7 +6,6 @@ has been dealt with. Positions are those of the session's input-audio clock (mil
 
 from bisect import bisect_right
 from math import inf
-from operator import itemgetter
 
 KEPT_MS = 20_000
 """No more than this is heard again."""
@@ -17,14 +16,15 @@ TRIMMED_EVERY_MS = 500
 Frame = tuple[str, bytes]
 """A piece of audio as Twilio sent it, and decoded."""
 
-_END_MS = itemgetter(0)
-
 
 class RecentAudio:
     """The caller's latest audio of one session."""
 
     def __init__(self) -> None:
-        self._frames: list[tuple[float, Frame]] = []  # with the position of its end
+        # Side by side: a tuple a frame would be thousands that every collection of garbage has to look at.
+        self._payloads: list[str] = []
+        self._audios: list[bytes] = []
+        self._ends_ms: list[float] = []
         self._end_ms = 0.0
         self._trimmed_at_ms = 0.0
         self._turns: dict[str, float] = {}  # not written down yet → where it began
@@ -34,7 +34,9 @@ class RecentAudio:
     def add(self, payload: str, audio: bytes, audio_ms: float) -> None:
         """A piece that the model was sent."""
         self._end_ms = end_ms = self._end_ms + audio_ms
-        self._frames.append((end_ms, (payload, audio)))
+        self._payloads.append(payload)
+        self._audios.append(audio)
+        self._ends_ms.append(end_ms)
         if end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
             self._trim()
 
@@ -43,7 +45,8 @@ class RecentAudio:
         keep_from_ms = self._end_ms - BETWEEN_TURNS_MS
         if self._first_ms < keep_from_ms:
             keep_from_ms = max(self._end_ms - KEPT_MS, self._first_ms)
-        del self._frames[: bisect_right(self._frames, keep_from_ms, key=_END_MS)]
+        gone = bisect_right(self._ends_ms, keep_from_ms)
+        del self._payloads[:gone], self._audios[:gone], self._ends_ms[:gone]
 
     def turn_began(self, item_id: str, start_ms: float) -> None:
         """``speech_started``. A detector hears one turn at a time: one that was open before is over."""
@@ -76,5 +79,5 @@ class RecentAudio:
     def unheard(self) -> list[Frame]:
         """Everything from the first turn on that is kept; empty if there is none."""
         self._trim()
-        first_ms = self._first_ms
-        return [frame for end_ms, frame in self._frames if end_ms > first_ms]
+        first = bisect_right(self._ends_ms, self._first_ms)
+        return list(zip(self._payloads[first:], self._audios[first:], strict=True))

@@ -52,7 +52,7 @@ class Start(Message, frozen=True, tag="start", rename="camel"):
     stream_sid: str = ""
 
 
-class MediaDetail(msgspec.Struct, frozen=True):
+class MediaDetail(msgspec.Struct, frozen=True, gc=False):
     """A piece of the caller's audio; ``timestamp`` is its presentation time in ms since the stream began."""
 
     payload: str
@@ -60,20 +60,20 @@ class MediaDetail(msgspec.Struct, frozen=True):
     track: str = "inbound"
 
 
-class Media(Message, frozen=True, tag="media", rename="camel"):
+class Media(Message, frozen=True, tag="media", rename="camel", gc=False):
     """The caller's audio, usually 20 ms of it."""
 
     media: MediaDetail
     stream_sid: str = ""
 
 
-class MarkDetail(msgspec.Struct, frozen=True):
+class MarkDetail(msgspec.Struct, frozen=True, gc=False):
     """The mark's name, as it was sent."""
 
     name: str
 
 
-class Mark(Message, frozen=True, tag="mark", rename="camel"):
+class Mark(Message, frozen=True, tag="mark", rename="camel", gc=False):
     """Everything queued before this mark has been played, or was cleared."""
 
     mark: MarkDetail

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable
 from math import sqrt
-from operator import itemgetter
 
 from bridge.conversation.g711 import rms
 from bridge.heard_audio import BYTES_PER_MS, NETWORK_PAUSE_MS, Piece, Track
@@ -15,8 +14,6 @@ from calls.operator import Glimpse, Side
 LINES_KEPT = 64
 FRAMES_KEPT = 6_000
 """Of the caller, should nobody look for once: two minutes."""
-
-_AUDIO = itemgetter(0)
 
 
 class Watch:
@@ -30,7 +27,8 @@ class Watch:
         self.is_broken = False
         """Something went wrong with it, and nothing more is asked of it."""
         self._caller, self._agent = Track(NETWORK_PAUSE_MS), Track()
-        self._arrived: deque[tuple[bytes, float]] = deque(maxlen=FRAMES_KEPT)  # of the caller, and not looked at
+        self._arrived: deque[bytes] = deque(maxlen=FRAMES_KEPT)  # of the caller, and not looked at
+        self._arrived_at_ms: deque[float] = deque(maxlen=FRAMES_KEPT)
         self._heard: dict[Side, list[bytes]] = {"caller": [], "agent": []}  # since the last beat
         self._beaten_at_ms = session.call_ms
         self._told: dict[str, Glimpse] = {}
@@ -41,7 +39,8 @@ class Watch:
 
     def caller_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.caller_audio``."""
-        self._arrived.append((audio, at_ms))
+        self._arrived.append(audio)
+        self._arrived_at_ms.append(at_ms)
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.agent_audio``."""
@@ -55,17 +54,19 @@ class Watch:
 
     def pass_over(self) -> None:
         """Nobody listens to what was heard since this was asked last: how loud it was is all that is asked of it."""
-        self._heard["caller"].extend(map(_AUDIO, self._arrived))
+        self._heard["caller"].extend(self._arrived)
         self._arrived.clear()
+        self._arrived_at_ms.clear()
         if self._caller.end_ms is not None:
             self._caller = Track(NETWORK_PAUSE_MS)
         self._heard["agent"] += [piece.audio for piece in self._agent.take(self.session.call_ms)]
 
     def heard(self) -> list[tuple[Side, Piece]]:
         """What was heard of both sides since this was asked last."""
-        for audio, at_ms in self._arrived:
+        for audio, at_ms in zip(self._arrived, self._arrived_at_ms, strict=True):
             self._caller.offer(audio, at_ms)
         self._arrived.clear()
+        self._arrived_at_ms.clear()
         pieces: list[tuple[Side, Piece]] = [("caller", piece) for piece in self._caller.take()]
         pieces += [("agent", piece) for piece in self._agent.take(self.session.call_ms)]
         for side, piece in pieces:
