@@ -124,7 +124,6 @@ class CallSession:
         self._model = ModelSessions(services.breaker, self._now_ms, self.step)
         self._model_of: BusinessId | None = None
         self._do: dict[type[wanted.Output], Callable[[Any], None]] = {
-            wanted.SendTwilio: lambda output: self._for_twilio.append(output.text),
             wanted.RecordEvent: self._record,
             wanted.CheckToken: lambda output: self._job(self._check_token(output)),
             wanted.RunTool: lambda output: self._job(self._run_tool(output), self._tools),
@@ -296,10 +295,13 @@ class CallSession:
 
     def step(self, happened: given.AnyInput) -> None:
         """One step of the core, its outputs carried out."""
+        core = self._core
         try:
-            for output in self._core.receive(self._now_ms(), happened):
-                if isinstance(output, wanted.SendModel):  # most are
+            for output in core.receive((self._loop.time() - self._clock_zero_s) * 1000, happened):
+                if type(output) is wanted.SendModel:  # most are
                     self._model.send(output.text)
+                elif type(output) is wanted.SendTwilio:
+                    self._for_twilio.append(output.text)
                 else:
                     self._do[type(output)](output)
             if self._for_twilio:
@@ -311,9 +313,13 @@ class CallSession:
             self._flush_twilio()
             self._send_twilio(1011)
             return
+        if core.is_settled_anew:
+            self._settled()
+
+    def _settled(self) -> None:
         if self._core.phase is Phase.ENDED:
             self._over.set()
-        elif self._core.is_settled_anew and not self._over.is_set():
+        elif not self._over.is_set():
             wake_at_ms = self._core.wake_at_ms
             if wake_at_ms < self._armed_for_ms:
                 self._arm(wake_at_ms)

@@ -15,6 +15,7 @@ the noise floor is asked for.
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -50,10 +51,10 @@ class NoiseFloor:
         self._measure()
         self._count(rms, audio_ms)
 
-    def add_unmeasured(self, audio: bytes) -> None:
-        """One more frame, which is not empty; how loud it is is found out once it matters."""
-        self._unmeasured.append(audio)
-        self._unmeasured_bytes += len(audio)
+    def add_unmeasured(self, audios: Sequence[bytes]) -> None:
+        """More frames, none of them empty; how loud they are is found out once it matters."""
+        self._unmeasured += audios
+        self._unmeasured_bytes += sum(map(len, audios))
         if self._unmeasured_bytes > FLOOR_WINDOW_BYTES:
             self._before_those, self._unmeasured, self._unmeasured_bytes = self._unmeasured, [], 0
 
@@ -127,14 +128,16 @@ class BargeInGate:
         self._floor = NoiseFloor()
         self.burst: Burst | None = None
         """The one being judged, and after a verdict the one just judged."""
-        self._decided = True
-        self._quiet = codes_within(settings.rms)
+        self.hears_speech = False
+        """Whether a burst is being judged."""
+        self.quiet = codes_within(settings.rms)
+        """The codes of samples that are below every bar."""
         self.last_was_loud = False
         """Whether the last frame was above the bar for the next burst."""
 
     def loudness_of(self, audio: bytes) -> float | None:
         """The RMS of a frame; ``None`` if it is plainly quiet, or empty."""
-        return loudness(audio) if audio.translate(None, self._quiet) else None
+        return loudness(audio) if audio.translate(None, self.quiet) else None
 
     @property
     def threshold_rms(self) -> float:
@@ -142,20 +145,15 @@ class BargeInGate:
         bar = self._settings.rms
         return min(max(FLOOR_FACTOR * self._floor.rms, bar), MAX_FACTOR * bar)
 
-    @property
-    def hears_speech(self) -> bool:
-        """Whether a burst is being judged."""
-        return not self._decided
-
     def hear(self, rms: float, audio_ms: float, now_ms: float, *, armed: bool) -> Verdict | None:
         """One frame of the caller. ``armed``: AI audio is audible, barge-in is on, and nothing is protected."""
         threshold_rms = self.threshold_rms
         self.last_was_loud = rms > threshold_rms
         self._floor.add(rms, audio_ms)
         if not armed or not self._settings.enabled:
-            self._decided = True
+            self.hears_speech = False
             return None
-        if self._decided or self.burst is None:
+        if not self.hears_speech or self.burst is None:
             return self._wait_for_a_burst(threshold_rms, rms, audio_ms, now_ms)
         loud = rms > self.burst.threshold_rms
         if self.burst.triggered_at_ms is None:
@@ -166,25 +164,39 @@ class BargeInGate:
         """One frame of the caller that is plainly quiet: no bar is lower than it. ``False``: a burst is being judged, and it has to be
         heard (:meth:`hear_quiet`)."""
         self.last_was_loud = False
-        self._floor.add_unmeasured(audio)
-        return self._decided
+        self._floor.add_unmeasured((audio,))
+        return not self.hears_speech
+
+    def overhear(self, audios: Sequence[bytes], levels_rms: Sequence[float] | None) -> float:
+        """Frames of the caller, none of them empty, while no burst is judged and none can begin: the AI is not audible, or they are plainly
+        quiet. ``levels_rms``: how loud each of them is; ``None``: all are plainly quiet. Returns how many ms were above the bar."""
+        if levels_rms is None:
+            self._floor.add_unmeasured(audios)
+            return 0.0
+        loud_ms = 0.0
+        for rms, audio in zip(levels_rms, audios, strict=True):
+            audio_ms = len(audio) / BYTES_PER_MS
+            if rms > self._settings.rms and rms > self.threshold_rms:
+                loud_ms += audio_ms
+            self._floor.add(rms, audio_ms)
+        return loud_ms
 
     def hear_quiet(self, audio: bytes, *, armed: bool) -> Verdict | None:
         """What a plainly quiet frame does to the burst under judgement."""
         if not armed or self.burst is None or self.burst.triggered_at_ms is None:  # nobody listens, or it is a gap
-            self._decided = True
+            self.hears_speech = False
             return None
         return self._grace(self.burst, False, 0.0, len(audio) / BYTES_PER_MS)
 
     def _wait_for_a_burst(self, threshold_rms: float, rms: float, audio_ms: float, now_ms: float) -> Verdict | None:
         if rms <= threshold_rms:
             return None
-        self.burst, self._decided = Burst(threshold_rms, now_ms - audio_ms), False
+        self.burst, self.hears_speech = Burst(threshold_rms, now_ms - audio_ms), True
         return self._hold(self.burst, True, rms, audio_ms, now_ms)
 
     def _hold(self, burst: Burst, loud: bool, rms: float, audio_ms: float, now_ms: float) -> Verdict | None:
         if not loud:  # a gap: too short to be speech
-            self._decided = True
+            self.hears_speech = False
             return None
         burst.loud_ms += audio_ms
         burst.energy += rms * rms * audio_ms
@@ -201,5 +213,5 @@ class BargeInGate:
             burst.energy += rms * rms * audio_ms
         if burst.grace_ms < self._settings.grace_ms:
             return None
-        self._decided = True
+        self.hears_speech = False
         return Verdict.DISMISSED if burst.grace_loud_ms < burst.grace_ms / 2 else Verdict.CUT

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_HELD_EVENTS = 2000
 """Events kept until the session is confirmed; by far more than a model sends within the time it has for that."""
+_SAYS_NOTHING_OF_THE_CALLER = (ev.AudioDelta, ev.Passed)
 _BEFORE_CONFIRMATION = (ev.SessionUpdated, ev.ModelError, ev.UnreadableEvent, ev.UnknownEvent)
 
 
@@ -65,6 +66,8 @@ class ModelSide:
         if self._conversation.model_is_gone or given.session != self._conversation.leg.session or self._is_repeated(given.frame):
             return
         event = ev.read(given.frame)
+        if not isinstance(event, _SAYS_NOTHING_OF_THE_CALLER):
+            self._conversation.plain_audio.enter()
         if self._conversation.session_is_confirmed or isinstance(event, _BEFORE_CONFIRMATION):
             self._react[type(event)](event)
         elif len(self._held) < MAX_HELD_EVENTS:

@@ -25,10 +25,9 @@ class TwilioSide:
         self.last_was_news = True
         """Whether the last frame was anything but a plain piece of audio, or a mark within what the caller is hearing."""
 
-    def take(self, frame: str | bytes) -> None:
-        """One frame."""
+    def take(self, message: tw.AnyMessage | tw.Unreadable, frame: str | bytes) -> None:
+        """One message, as it was read from ``frame``."""
         self.last_was_news = True
-        message = tw.read(frame)
         match message:
             case tw.Media():
                 self._media(message)
@@ -54,7 +53,7 @@ class TwilioSide:
             return
         if not message.start.media_format.is_mulaw_8_khz:
             self._error("media_format", "the stream is not μ-law at 8 kHz, mono; its audio will not be understood")
-        self._stream_sid = message.start.stream_sid or message.stream_sid
+        self._stream_sid = self._conversation.plain_audio.stream_sid = message.start.stream_sid or message.stream_sid
         token = message.start.custom_parameters.get("token")
         self._conversation.stream_started(self._stream_sid, CallSid(message.start.call_sid), token)
 

@@ -4,7 +4,7 @@ The gate (``barge_in.py``) says when; here is what follows. After a cut that no 
 for ``resume_after_ms``. It is told where it was cut off; its audio is never played again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 import msgspec
@@ -48,7 +48,7 @@ class Interruption:
         self._stream_began_ms = stream_began_ms
 
     def _listen_with(self, gate: BargeInGate) -> None:
-        self._gate = gate
+        self.gate = gate
         self.loudness_of: Callable[[bytes], float | None] = gate.loudness_of
         """The RMS of a frame; ``None`` if it is below every bar, however loud it is."""
         self.pass_quiet: Callable[[bytes], bool] = gate.pass_quiet
@@ -58,12 +58,21 @@ class Interruption:
         """One frame of the caller, as loud as ``loudness_of`` says; ``True`` if it decided something. One of no known loudness
         was to be passed first."""
         if loudness_rms is None:
-            verdict, waits_anew = self._gate.hear_quiet(audio, armed=armed), False
+            verdict, waits_anew = self.gate.hear_quiet(audio, armed=armed), False
         else:
             audio_ms = len(audio) / BYTES_PER_MS
-            verdict = self._gate.hear(loudness_rms, audio_ms, self._outbox.now_ms, armed=armed)
-            waits_anew = self._gate.last_was_loud and self._loud_for(audio_ms)
+            verdict = self.gate.hear(loudness_rms, audio_ms, self._outbox.now_ms, armed=armed)
+            waits_anew = self.gate.last_was_loud and self._loud_for(audio_ms)
         return waits_anew if verdict is None else self._judged(verdict)
+
+    def passed(self, audios: Sequence[bytes], levels_rms: Sequence[float] | None) -> None:
+        """Frames of the caller that could decide nothing: see :meth:`BargeInGate.overhear`."""
+        self._so_far.loud_ms += self.gate.overhear(audios, levels_rms)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the AI was cut and goes on if it stays quiet: then every loud frame matters."""
+        return self._cut_off_after is not None
 
     def _loud_for(self, audio_ms: float) -> bool:
         """``True``: the AI waits anew for quiet before it goes on."""
@@ -75,7 +84,7 @@ class Interruption:
         return waits_anew
 
     def _judged(self, verdict: Verdict) -> bool:
-        burst = self._gate.burst
+        burst = self.gate.burst
         if burst is None:
             return False
         match verdict:
@@ -92,7 +101,7 @@ class Interruption:
 
     def turn_started(self, item_id: str) -> None:
         """The detector hears a turn: loudness counts for it from the burst under judgement on."""
-        under_judgement_ms = self._gate.burst.loud_ms if self._gate.burst is not None and self._gate.hears_speech else 0.0
+        under_judgement_ms = self.gate.burst.loud_ms if self.gate.burst is not None and self.gate.hears_speech else 0.0
         self._turns.clear()  # a detector hears one turn at a time
         self._turns[item_id] = _Loudness(self._so_far.loud_ms - under_judgement_ms, self._so_far.dismissed_ms)
         self._quiet_since_ms = inf

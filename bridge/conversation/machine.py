@@ -17,6 +17,7 @@ from typing import Any
 from bridge.conversation import handover, model_messages
 from bridge.conversation import inputs as given
 from bridge.conversation import outputs as wanted
+from bridge.conversation import twilio_messages as tw
 from bridge.conversation.agent_voice import AgentVoice, SpokenLine
 from bridge.conversation.caller_ear import CallerEar
 from bridge.conversation.carrying_on import CarryingOn
@@ -30,6 +31,7 @@ from bridge.conversation.model_audio import NewResampler
 from bridge.conversation.model_leg import ModelLeg
 from bridge.conversation.outbox import Outbox
 from bridge.conversation.phases import Phase, Trigger, after
+from bridge.conversation.plain_audio import PlainAudio
 from bridge.conversation.playback import LOST_MARK_MS
 from bridge.conversation.responses import Purpose, Wish
 from bridge.conversation.resumption import HeardLine
@@ -67,6 +69,7 @@ class Conversation:
         self.clocks = Clocks()
         self.ending = Ending(self)
         self.operators = SteppingIn(self)
+        self.plain_audio = PlainAudio(self.outbox, self.voice, self.ear, self.interruption, self.clocks)
         self.leg = ModelLeg(self)
         self.record: CallRecord | None = None
         """The call's record as it was when the stream was accepted."""
@@ -111,18 +114,27 @@ class Conversation:
 
     def receive(self, now_ms: float, happened: given.AnyInput) -> list[wanted.AnyOutput]:
         """One step. ``now_ms`` is on any clock that only goes forward; it may be the same in consecutive steps."""
-        self.outbox.now_ms = max(now_ms, self.outbox.now_ms)
+        outbox = self.outbox
+        if now_ms > outbox.now_ms:  # noqa: PLR1730 - a call less, fifty times a second
+            outbox.now_ms = now_ms
+        if type(happened) is given.TwilioFrame:
+            message = tw.read(happened.frame)
+            if type(message) is tw.Media and (audio := self.plain_audio.take(message)) is not None:
+                self.is_settled_anew = False
+                to_model = wanted.SendModel(model_messages.append_audio(message.media.payload))
+                return [wanted.CallerSounded(audio), to_model] if outbox.is_watched else [to_model]
         if self._began_ms is None:
             self._began_ms = self.now_ms
             self._deadlines["start"] = self.now_ms + START_WITHIN_MS
         if self.phase is not Phase.ENDED:
             if isinstance(happened, given.TwilioFrame):
-                self.is_settled_anew = self._from_phone(happened.frame)
+                self.is_settled_anew = self._from_phone(message, happened.frame)
             elif isinstance(happened, given.TwilioFrames):
-                self.is_settled_anew = any([self._from_phone(frame) for frame in happened.frames])
+                self.is_settled_anew = any([self._one_of_many(frame) for frame in happened.frames])
             elif isinstance(happened, given.ModelFrame):
                 self.is_settled_anew = self._from_model(happened)
             else:
+                self.plain_audio.enter()
                 self._take[type(happened)](happened)
                 self._settle()
                 self.is_settled_anew = True
@@ -137,6 +149,7 @@ class Conversation:
         """When to hand in a ``Tick`` if nothing else happens before; ``inf``: never."""
         if self.phase is Phase.ENDED:
             return inf
+        self.plain_audio.enter()
         return min(
             min(self._deadlines.values(), default=inf),
             self.voice.playback.over_by_ms,
@@ -295,12 +308,24 @@ class Conversation:
 
     # --- the phone ---------------------------------------------------------------------------------------------------------
 
-    def _from_phone(self, frame: str | bytes) -> bool:
+    def _one_of_many(self, frame: str | bytes) -> bool:
+        """One of several frames that have come together; whether the rules were looked at."""
+        message = tw.read(frame)
+        if isinstance(message, tw.Media) and (audio := self.plain_audio.take(message)) is not None:
+            if self.outbox.is_watched:
+                self.outbox.sounded(audio)
+            self.outbox.caller_audio(message.media.payload, audio)
+            return False
+        return self._from_phone(message, frame)
+
+    def _from_phone(self, message: tw.AnyMessage | tw.Unreadable, frame: str | bytes) -> bool:
         """Whether the rules were looked at: 50 pieces of audio a second change nothing of what they look at, and their deadlines come
         as ticks."""
         if self.phase is Phase.ENDED:
             return False
-        self._twilio.take(frame)
+        if type(message) is not tw.Mark:
+            self.plain_audio.enter()
+        self._twilio.take(message, frame)
         if self._twilio.last_was_news:
             self._settle()
         return self._twilio.last_was_news
@@ -349,6 +374,7 @@ class Conversation:
     # --- rules that depend on state alone ----------------------------------------------------------------------------------
 
     def _settle(self) -> None:
+        self.plain_audio.enter()
         self._meet_deadlines()
         self.leg.advance()
         self.leg.answer_without_the_turn()

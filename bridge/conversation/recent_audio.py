@@ -5,7 +5,10 @@ has been dealt with. Positions are those of the session's input-audio clock (mil
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from math import inf
+
+from bridge.conversation.playback import BYTES_PER_MS
 
 KEPT_MS = 20_000
 """No more than this is heard again."""
@@ -38,6 +41,16 @@ class RecentAudio:
         self._audios.append(audio)
         self._ends_ms.append(end_ms)
         if end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
+            self._trim()
+
+    def add_all(self, payloads: Sequence[str], audios: Sequence[bytes]) -> None:
+        """Several, in order."""
+        self._payloads += payloads
+        self._audios += audios
+        end_ms = self._end_ms
+        self._ends_ms += [end_ms := end_ms + len(audio) / BYTES_PER_MS for audio in audios]
+        self._end_ms = end_ms
+        if self._end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
             self._trim()
 
     def _trim(self) -> None:

@@ -37,12 +37,11 @@ class CallerTurns:
         self.stopped_at_ms: float | None = None
         """When the caller last stopped speaking, for the latency of the answer."""
 
-    def appended(self, audio_ms: float, now_ms: float, *, voiced: bool) -> None:
-        """Caller audio went to the model."""
+    def appended(self, audio_ms: float, now_ms: float, *, voiced_ms: float) -> None:
+        """Caller audio went to the model, ``voiced_ms`` of it loud enough to be speech."""
         self._appended_ms += audio_ms
         self._appended_at_ms = now_ms
-        if voiced:
-            self._voiced_ms += audio_ms
+        self._voiced_ms += voiced_ms
 
     @property
     def _needs_voiced_audio(self) -> bool:

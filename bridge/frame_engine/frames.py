@@ -5,7 +5,7 @@ cost of a comparison and a mask. Every other frame, and every decision that the 
 and their answers, fragments, the closing handshake, and what is said to a peer that does it wrong.
 """
 
-from collections.abc import Iterator
+from itertools import chain, repeat
 from secrets import token_bytes
 from struct import Struct
 
@@ -18,7 +18,7 @@ except ImportError:  # pragma: no cover  (where no compiled part was to be had)
     from websockets.utils import apply_mask
 
 _SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
-_MASKED_MEDIUM = Struct("!BBH4s")
+_pack_medium = Struct("!HH4s").pack
 _READ_MEDIUM, _READ_LONG = Struct("!H").unpack_from, Struct("!Q").unpack_from
 WHOLE_TEXT = 0x80 | Opcode.TEXT.value
 """The first byte of a text that is one frame."""
@@ -29,7 +29,8 @@ _MASK_BYTES = 4
 _MASKS_AT_ONCE = 256
 _MASK_AT = 4
 _HEAD_BYTES = _MASK_AT + _MASK_BYTES
-_A_TELEPHONES = WHOLE_TEXT << 8 | _MASKED | 126  # a whole masked text of 126 to 65,535 bytes
+_WHOLE_MASKED_MEDIUM = WHOLE_TEXT << 8 | _MASKED | 126  # a whole masked text of 126 to 65,535 bytes: what a telephone sends
+_WHOLE_MASKED_SHORT = WHOLE_TEXT << 8 | _MASKED  # and this, to which the length is added, is how its marks come back
 read_head = Struct("!HH").unpack_from
 """The first two bytes of a frame, and the length of such a one."""
 _MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
@@ -44,19 +45,19 @@ def text_of_server(text: str) -> bytes:
 def text_of_client(text: str) -> bytes:
     """A text message as a client sends it: masked with what nobody can foresee."""
     payload, mask = text.encode(), _next_mask()
-    if 126 <= len(payload) < 65_536:
-        return _MASKED_MEDIUM.pack(WHOLE_TEXT, _MASKED | 126, len(payload), mask) + apply_mask(payload, mask)
-    return _header(len(payload), _MASKED) + mask + apply_mask(payload, mask)
+    length = len(payload)
+    if 126 <= length < 65_536:
+        return _pack_medium(_WHOLE_MASKED_MEDIUM, length, mask) + apply_mask(payload, mask)
+    return _header(length, _MASKED) + mask + apply_mask(payload, mask)
 
 
-def _masks() -> Iterator[bytes]:
-    while True:
-        drawn = token_bytes(_MASKS_AT_ONCE * _MASK_BYTES)
-        for at in range(0, len(drawn), _MASK_BYTES):
-            yield drawn[at : at + _MASK_BYTES]
+def _some_masks(_: None) -> list[bytes]:
+    drawn = token_bytes(_MASKS_AT_ONCE * _MASK_BYTES)
+    return [drawn[at : at + _MASK_BYTES] for at in range(0, len(drawn), _MASK_BYTES)]
 
 
-_next_mask = _masks().__next__
+_next_mask = chain.from_iterable(map(_some_masks, repeat(None))).__next__
+"""One nobody can foresee: drawn from the system many at a time, and given out without a step of Python."""
 
 
 def _header(length: int, masked: int) -> bytes:
@@ -108,9 +109,14 @@ class Frames:
         """The messages that are complete now, in order. What is to be answered is in :meth:`answers`."""
         if len(arrived) > _HEAD_BYTES and not (self._begun or self._fragments or self.is_over):
             head, length = read_head(arrived)
-            if head == _A_TELEPHONES and length + _HEAD_BYTES == len(arrived) and length <= self._max_bytes:
+            if head == _WHOLE_MASKED_MEDIUM and length + _HEAD_BYTES == len(arrived) and length <= self._max_bytes:
                 try:
                     return [str(apply_mask(arrived[_HEAD_BYTES:], arrived[_MASK_AT:_HEAD_BYTES]), "utf-8")]
+                except UnicodeDecodeError:
+                    pass  # refused below
+            elif 0 <= (length := head - _WHOLE_MASKED_SHORT) < 126 and length + 6 == len(arrived) and length <= self._max_bytes:
+                try:
+                    return [str(apply_mask(arrived[6:], arrived[2:6]), "utf-8")]
                 except UnicodeDecodeError:
                     pass  # refused below
         messages: list[str | bytes] = []

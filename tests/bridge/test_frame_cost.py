@@ -16,25 +16,25 @@ SLACK = 1.05
 """Of instructions. There is none for steps: behind one of them any amount of work may hide."""
 MEASURED = {
     (3, 11): {
-        "frame, AI silent": Cost(737, 67.3),
-        "delta": Cost(1395, 132.0),
-        "frame, AI speaking": Cost(736, 67.2),
-        "mark": Cost(882, 62.2),
-        "frame, watched": Cost(825, 76.3),
+        "frame, AI silent": Cost(485, 47.4),
+        "delta": Cost(1387, 128.0),
+        "frame, AI speaking": Cost(480, 47.0),
+        "mark": Cost(834, 57.8),
+        "frame, watched": Cost(564, 55.0),
     },
     (3, 12): {
-        "frame, AI silent": Cost(652, 67.3),
-        "delta": Cost(1255, 131.0),
-        "frame, AI speaking": Cost(652, 67.2),
-        "mark": Cost(806, 61.0),
-        "frame, watched": Cost(729, 76.3),
+        "frame, AI silent": Cost(427, 47.3),
+        "delta": Cost(1252, 127.0),
+        "frame, AI speaking": Cost(423, 47.0),
+        "mark": Cost(763, 56.5),
+        "frame, watched": Cost(497, 55.0),
     },
     (3, 13): {
-        "frame, AI silent": Cost(656, 66.0),
-        "delta": Cost(1219, 124.9),
-        "frame, AI speaking": Cost(657, 66.1),
-        "mark": Cost(752, 55.9),
-        "frame, watched": Cost(736, 75.2),
+        "frame, AI silent": Cost(416, 44.8),
+        "delta": Cost(1211, 120.9),
+        "frame, AI speaking": Cost(417, 45.3),
+        "mark": Cost(710, 51.7),
+        "frame, watched": Cost(500, 53.9),
     },
 }
 """What ``python -m tests.bridge.frame_cost`` says, by the version of Python: each compiles to other instructions."""

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from bridge.conversation import inputs, outputs
 from bridge.conversation.agent_voice import SpokenLine
 from bridge.conversation.machine import Conversation
+from bridge.conversation.model_audio import NewResampler
 from bridge.conversation.phases import Phase
+from bridge.conversation.plain_audio import PlainAudio
+from bridge.conversation.twilio_messages import AnyMessage, Media, Unreadable
 from calls import events
 from calls.business import Audio, BusinessProfile, Escalation, HttpTool, Tools
 from calls.operator import Action, Command
@@ -100,6 +103,8 @@ MACROS = [
     "echo",
     "loud",
     "cough",
+    "listens",
+    "talks",
     "interrupted",
     "interrupted late",
     "leads",
@@ -143,6 +148,12 @@ def macro(line: Line, name: str) -> None:  # noqa: PLR0912, PLR0915  (one row a 
             line.speak("one two three four", 1500)
         case "loud" if line.core.start_received_ms is not None:
             line.loud(320)
+        case "listens" if line.core.start_received_ms is not None:
+            line.quiet(1300)
+        case "talks" if line.core.start_received_ms is not None:
+            line.loud(400)
+            line.quiet(60)
+            line.loud(1200)
         case "interrupted":
             macro(line, "turn")
             line.begin_speaking()
@@ -200,12 +211,23 @@ IN_PCM = msgspec.structs.replace(PROFILE, audio=Audio(input="pcm", output="pcm")
 RECORDED = SpokenLine(text=PROFILE.greeting_text, audio=b"\x10" * 12_000)
 
 
-class Thorough(Conversation):
-    """Looks at all rules at every step."""
+class NothingIsPlain(PlainAudio):
+    """Has every frame looked at."""
 
-    def _from_phone(self, frame: str | bytes) -> bool:
+    def take(self, message: Media) -> bytes | None:
+        return None
+
+
+class Thorough(Conversation):
+    """Looks at every frame, and at all rules at every step."""
+
+    def __init__(self, new_resampler: NewResampler) -> None:
+        super().__init__(new_resampler)
+        self.plain_audio = NothingIsPlain(self.outbox, self.voice, self.ear, self.interruption, self.clocks)
+
+    def _from_phone(self, message: AnyMessage | Unreadable, frame: str | bytes) -> bool:
         if self.phase is not Phase.ENDED:
-            super()._from_phone(frame)
+            super()._from_phone(message, frame)
             self._settle()
         return True
 
@@ -375,7 +397,7 @@ def test_nor_where_the_model_hears_and_speaks_pcm(story: list[Any]) -> None:
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories)
-def test_rules_that_are_not_looked_at_would_have_done_nothing(story: list[Any]) -> None:
+def test_rules_and_frames_that_are_not_looked_at_would_have_done_nothing(story: list[Any]) -> None:
     assert tell(story).outputs == tell(story, core=Thorough).outputs
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from bridge.conversation.barge_in import BargeInGate, Verdict
-from bridge.conversation.g711 import codes_within, rms
+from bridge.conversation.g711 import codes_within, rms, rms_of_each
 from bridge.conversation.phases import Phase
 from calls import events
 from calls.business import BargeIn
@@ -386,6 +386,29 @@ def test_what_is_measured_late_decides_what_it_would_have_decided_measured_at_on
             assert (late.last_was_loud, late.hears_speech) == (at_once.last_was_loud, at_once.hears_speech)
         assert late.threshold_rms == at_once.threshold_rms
         assert late.burst == at_once.burst
+
+
+@given(
+    some.lists(some.tuples(some.sampled_from([0, 150, 200, 260, 900, 4000]), some.integers(1, 60)), max_size=15),
+    some.sampled_from([BargeIn(), BargeIn(rms=60, hold_ms=40, grace_ms=60)]),
+)
+@settings(deadline=None)
+def test_frames_that_can_decide_nothing_count_together_as_they_would_one_by_one(
+    stretches: list[tuple[int, int]], bars: BargeIn
+) -> None:
+    one_by_one, together = BargeInGate(bars), BargeInGate(bars)
+    loud_ms = now_ms = 0.0
+    for peak, count in stretches:
+        frames = mixed([peak] * count)
+        for audio in frames:
+            now_ms += len(audio) / 8
+            assert one_by_one.hear(rms(audio), len(audio) / 8, now_ms, armed=False) is None
+            loud_ms += len(audio) / 8 if one_by_one.last_was_loud else 0.0
+        plainly_quiet = all(together.loudness_of(audio) is None for audio in frames)
+        loud_ms -= together.overhear(frames, None if plainly_quiet else rms_of_each(frames))
+        assert together.threshold_rms == one_by_one.threshold_rms
+    assert loud_ms == 0
+    assert not together.hears_speech
 
 
 def test_a_frame_without_a_sample_above_the_bar_is_not_measured_and_one_with_a_single_one_is() -> None:

@@ -112,6 +112,15 @@ def test_a_message_of_the_largest_size_is_read_and_a_byte_more_is_refused_before
     assert (frames.is_over, close_of(frames)) == (True, CloseCode.MESSAGE_TOO_BIG)
 
 
+@pytest.mark.parametrize("size", [100, 300])
+def test_a_frame_that_comes_whole_is_held_to_the_same_bounds(size: int) -> None:
+    assert Frames(size).feed(masked(Opcode.TEXT, b"x" * size)) == ["x" * size]
+    for payload, code in ((b"x" * (size + 1), CloseCode.MESSAGE_TOO_BIG), (b"\xff" * size, CloseCode.INVALID_DATA)):
+        frames = Frames(size)
+        assert frames.feed(masked(Opcode.TEXT, payload)) == []
+        assert (frames.is_over, close_of(frames)) == (True, code)
+
+
 def test_fragments_count_together_against_the_largest_size() -> None:
     frames = Frames(100)
     assert frames.feed(masked(Opcode.TEXT, b"x" * 60, fin=False) + masked(Opcode.CONT, b"x" * 41)) == []
