@@ -71,8 +71,9 @@ class MediaSocket(Protocol):
 class CallObserver(Protocol):
     """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law."""
 
-    def caller_audio(self, audio: bytes, at_ms: float) -> None:
-        """A piece of the caller's audio arrived."""
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
+        """Pieces of the caller's audio arrived, each at its time. They are told late, but before anything that came behind them, and
+        at the latest when the session is asked to :meth:`CallSession.catch_up`."""
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """Audio of the AI was sent; it is heard behind what was sent before."""
@@ -261,6 +262,10 @@ class CallSession:
         self._observers = tuple(one for one in self._observers if one is not observer)
         self._step_for_others(given.Watched(on=bool(self._observers)))
 
+    def catch_up(self) -> None:
+        """Those who watch are told what was heard by now."""
+        self._step_for_others(given.Looked())
+
     def glimpse(self) -> list[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""
         return self._core.being_said(self._now_ms())
@@ -269,13 +274,9 @@ class CallSession:
         self._answered = answer.error
 
     def _caller_sounded(self, output: wanted.CallerSounded) -> None:
-        """Fifty times a second, and so without the detour of :meth:`_observe`."""
-        at_ms = self._core.now_ms - (self._core.start_received_ms or 0.0)
-        for observer in self._observers:
-            try:
-                observer.caller_audio(output.audio, at_ms)
-            except Exception:
-                self._do_without(observer)
+        began_ms = self._core.start_received_ms or 0.0
+        at_ms = [at_ms - began_ms for at_ms in output.at_ms]
+        self._observe(lambda one: one.caller_audio(output.audios, at_ms))
 
     def _observe(self, tell: Callable[[CallObserver], None]) -> None:
         for observer in self._observers:

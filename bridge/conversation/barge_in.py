@@ -40,16 +40,16 @@ class NoiseFloor:
     def __init__(self) -> None:
         self._levels_rms: deque[float] = deque()
         self._lengths_ms: deque[float] = deque()
-        self._sorted: list[float] = []
+        self._sorted: list[float] | None = None  # the levels of the window, once they are asked for
         self._window_ms = 0.0
         self._unmeasured: list[bytes] = []
         self._unmeasured_bytes = 0
         self._before_those: list[bytes] = []  # not measured either, a window's worth
 
-    def add(self, rms: float, audio_ms: float) -> None:
-        """One more frame."""
+    def add(self, levels_rms: Sequence[float], lengths_ms: Sequence[float]) -> None:
+        """More frames: how loud each of them is, and how long."""
         self._measure()
-        self._count(rms, audio_ms)
+        self._count(levels_rms, lengths_ms)
 
     def add_unmeasured(self, audios: Sequence[bytes]) -> None:
         """More frames, none of them empty; how loud they are is found out once it matters."""
@@ -70,20 +70,23 @@ class NoiseFloor:
         if begin:  # there is more than the window holds: nothing measured counts any more
             self._levels_rms.clear()
             self._lengths_ms.clear()
-            self._sorted.clear()
             self._window_ms = 0.0
         frames = frames[begin:]
-        for rms, audio in zip(rms_of_each(frames), frames, strict=True):
-            self._count(rms, len(audio) / BYTES_PER_MS)
+        self._count(rms_of_each(frames), [len(audio) / BYTES_PER_MS for audio in frames])
 
-    def _count(self, rms: float, audio_ms: float) -> None:
-        self._levels_rms.append(rms)
-        self._lengths_ms.append(audio_ms)
-        insort(self._sorted, rms)
-        self._window_ms += audio_ms
+    def _count(self, levels_rms: Sequence[float], lengths_ms: Sequence[float]) -> None:
+        self._levels_rms.extend(levels_rms)
+        self._lengths_ms.extend(lengths_ms)
+        self._window_ms += sum(lengths_ms)
+        ordered = self._sorted if len(levels_rms) == 1 else None
+        if ordered is not None:
+            insort(ordered, levels_rms[0])
         while self._window_ms > FLOOR_WINDOW_MS and len(self._levels_rms) > 1:
-            del self._sorted[bisect_left(self._sorted, self._levels_rms.popleft())]
+            gone_rms = self._levels_rms.popleft()
             self._window_ms -= self._lengths_ms.popleft()
+            if ordered is not None:
+                del ordered[bisect_left(ordered, gone_rms)]
+        self._sorted = ordered
 
     @property
     def rms(self) -> float:
@@ -91,6 +94,8 @@ class NoiseFloor:
         self._measure()
         if self._window_ms < FLOOR_NEEDS_MS:
             return 0.0
+        if self._sorted is None:
+            self._sorted = sorted(self._levels_rms)
         return self._sorted[int(len(self._sorted) * FLOOR_PERCENTILE)]
 
 
@@ -149,7 +154,7 @@ class BargeInGate:
         """One frame of the caller. ``armed``: AI audio is audible, barge-in is on, and nothing is protected."""
         threshold_rms = self.threshold_rms
         self.last_was_loud = rms > threshold_rms
-        self._floor.add(rms, audio_ms)
+        self._floor.add((rms,), (audio_ms,))
         if not armed or not self._settings.enabled:
             self.hears_speech = False
             return None
@@ -173,12 +178,19 @@ class BargeInGate:
         if levels_rms is None:
             self._floor.add_unmeasured(audios)
             return 0.0
-        loud_ms = 0.0
-        for rms, audio in zip(levels_rms, audios, strict=True):
-            audio_ms = len(audio) / BYTES_PER_MS
-            if rms > self._settings.rms and rms > self.threshold_rms:
-                loud_ms += audio_ms
-            self._floor.add(rms, audio_ms)
+        bar, highest_bar = self._settings.rms, MAX_FACTOR * self._settings.rms
+        loud_ms, added = 0.0, 0
+        lengths_ms = [len(audio) / BYTES_PER_MS for audio in audios]
+        for at, rms in enumerate(levels_rms):
+            if rms <= bar:
+                continue
+            if rms <= highest_bar:
+                self._floor.add(levels_rms[added:at], lengths_ms[added:at])
+                added = at
+                if rms <= self.threshold_rms:
+                    continue
+            loud_ms += lengths_ms[at]
+        self._floor.add(levels_rms[added:], lengths_ms[added:])
         return loud_ms
 
     def hear_quiet(self, audio: bytes, *, armed: bool) -> Verdict | None:

@@ -65,7 +65,7 @@ class CallerEar:
         if levels_rms is not None:
             voiced_bytes = sum(len(audio) for audio, rms in zip(audios, levels_rms, strict=True) if rms > self._voiced_above_rms)
         self.turns.appended(sum(map(len, audios)) / BYTES_PER_MS, now_ms, voiced_ms=voiced_bytes / BYTES_PER_MS)
-        self.recent.add_all(payloads, audios)
+        self.recent.add(payloads, audios)
 
     def open(self) -> None:
         """The greeting has been asked for: what was held follows, then what comes."""
@@ -96,7 +96,7 @@ class CallerEar:
     def _forward(self, payload: str, audio: bytes, *, voiced: bool) -> None:
         audio_ms = len(audio) / BYTES_PER_MS
         self.turns.appended(audio_ms, self._outbox.now_ms, voiced_ms=audio_ms if voiced else 0.0)
-        self.recent.add(payload, audio, audio_ms)
+        self.recent.add((payload,), (audio,))
         if self._in_pcm is not None:
             audio = self._in_pcm.convert(audio)
             payload = b64encode(audio).decode("ascii")

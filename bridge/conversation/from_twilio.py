@@ -67,8 +67,7 @@ class TwilioSide:
         if audio is None:
             self._error("bad_audio", "caller audio that is not base64 was dropped")
             return
-        if conversation.outbox.is_watched:
-            conversation.outbox.sounded(audio)
+        conversation.outbox.sounded((audio,), (conversation.outbox.now_ms,))
         if audio and not conversation.model_is_gone:
             self.last_was_news = conversation.caller_heard(media.payload, audio)
 

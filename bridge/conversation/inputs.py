@@ -124,6 +124,10 @@ class Watched(Input, frozen=True):
     on: bool
 
 
+class Looked(Input, frozen=True):
+    """Somebody who watches is about to look: what was heard of the caller and is entered later is entered now."""
+
+
 class Draining(Input, frozen=True):
     """The process must go: leave the stream without a disposition, so that ``/stream-ended`` decides."""
 
@@ -147,6 +151,7 @@ AnyInput = (
     | CallOver
     | OperatorActs
     | Watched
+    | Looked
     | Draining
     | Tick
 )

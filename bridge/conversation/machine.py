@@ -119,10 +119,9 @@ class Conversation:
             outbox.now_ms = now_ms
         if type(happened) is given.TwilioFrame:
             message = tw.read(happened.frame)
-            if type(message) is tw.Media and (audio := self.plain_audio.take(message)) is not None:
+            if type(message) is tw.Media and self.plain_audio.take(message) is not None:
                 self.is_settled_anew = False
-                to_model = wanted.SendModel(model_messages.append_audio(message.media.payload))
-                return [wanted.CallerSounded(audio), to_model] if outbox.is_watched else [to_model]
+                return [wanted.SendModel(model_messages.append_audio(message.media.payload))]
         if self._began_ms is None:
             self._began_ms = self.now_ms
             self._deadlines["start"] = self.now_ms + START_WITHIN_MS
@@ -133,6 +132,9 @@ class Conversation:
                 self.is_settled_anew = any([self._one_of_many(frame) for frame in happened.frames])
             elif isinstance(happened, given.ModelFrame):
                 self.is_settled_anew = self._from_model(happened)
+            elif isinstance(happened, given.Looked):
+                self.plain_audio.enter()
+                self.is_settled_anew = False
             else:
                 self.plain_audio.enter()
                 self._take[type(happened)](happened)
@@ -149,7 +151,7 @@ class Conversation:
         """When to hand in a ``Tick`` if nothing else happens before; ``inf``: never."""
         if self.phase is Phase.ENDED:
             return inf
-        self.plain_audio.enter()
+        self.plain_audio.tell_clocks()
         return min(
             min(self._deadlines.values(), default=inf),
             self.voice.playback.over_by_ms,
@@ -312,8 +314,6 @@ class Conversation:
         """One of several frames that have come together; whether the rules were looked at."""
         message = tw.read(frame)
         if isinstance(message, tw.Media) and (audio := self.plain_audio.take(message)) is not None:
-            if self.outbox.is_watched:
-                self.outbox.sounded(audio)
             self.outbox.caller_audio(message.media.payload, audio)
             return False
         return self._from_phone(message, frame)

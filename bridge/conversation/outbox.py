@@ -1,6 +1,7 @@
 """What one step of the core asks for: outputs in order, events numbered, errors told once."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.conversation import model_messages
@@ -70,9 +71,10 @@ class Outbox:
         if self.has_model:
             self.add(SendModel(model_messages.encode(event)))
 
-    def sounded(self, audio: bytes) -> None:
-        """The caller's audio, for somebody who watches: there is one."""
-        self._outputs.append(CallerSounded(audio))
+    def sounded(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
+        """The caller's audio, for somebody who watches, if there is one."""
+        if self.is_watched:
+            self._outputs.append(CallerSounded(audios, at_ms))
 
     def observe(self, output: AnyOutput) -> None:
         """An output that only somebody who watches has a use for."""

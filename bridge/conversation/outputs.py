@@ -1,5 +1,6 @@
 """What the core asks the shell to do. The shell does these in the order given and decides nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -99,10 +100,11 @@ class Answer(Output, frozen=True):
     error: str | None
 
 
-class CallerSounded(Output, frozen=True, gc=False):
-    """Somebody watches: a piece of the caller's audio, μ-law."""
+class CallerSounded(Output, frozen=True):
+    """Somebody watches: pieces of the caller's audio, μ-law, and when each came, on the core's clock."""
 
-    audio: bytes
+    audios: Sequence[bytes]
+    at_ms: Sequence[float]
 
 
 class AgentSounded(Output, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 Most of what a telephone sends only has to go on to the model: nobody speaks, or nobody speaks whom the caller could interrupt. Such a
 frame goes on at once. That it was there matters to the turns, to what is kept for another session, to the noise floor and to the clock
-that watches the line, and to them only when they are asked; so it is entered there together with those that came after it, in one go,
+that watches the line, and to them only when they are asked. So it is entered there together with those that came after it, in one go,
 before anything else of the conversation is looked at.
 """
 
@@ -37,13 +37,15 @@ class PlainAudio:
         self._clocks = clocks
         self._payloads: list[str] = []
         self._audios: list[bytes] = []
+        self._at_ms: list[float] = []
         self._any_loud = False
-        self._last_ms = 0.0
 
     def take(self, message: Media) -> bytes | None:
         """The audio of a frame that only has to go on to the model as it is; ``None``: it is to be looked at, and was not taken."""
         media, gate = message.media, self._interruption.gate
         if message.stream_sid != self.stream_sid or media.track != "inbound" or gate.hears_speech or not self._ear.is_direct:
+            return None
+        if len(self._audios) == MOST_FRAMES:  # the one that is looked at has them entered
             return None
         try:
             audio = a2b_base64(media.payload, strict_mode=True)
@@ -57,10 +59,13 @@ class PlainAudio:
             return None
         self._payloads.append(media.payload)
         self._audios.append(audio)
-        self._last_ms = self._outbox.now_ms
-        if len(self._audios) == MOST_FRAMES:
-            self.enter()
+        self._at_ms.append(self._outbox.now_ms)
         return audio
+
+    def tell_clocks(self) -> None:
+        """Enters no more than that something of the caller arrived."""
+        if self._at_ms:
+            self._clocks.media(self._at_ms[-1])
 
     def enter(self) -> None:
         """Enters what was taken since this was done last."""
@@ -68,7 +73,9 @@ class PlainAudio:
         if not audios:
             return
         levels_rms = rms_of_each(audios) if self._any_loud else None
-        payloads, self._payloads, self._audios, self._any_loud = self._payloads, [], [], False
-        self._clocks.media(self._last_ms)
-        self._ear.passed(payloads, audios, levels_rms, self._last_ms)
+        payloads, at_ms = self._payloads, self._at_ms
+        self._payloads, self._audios, self._at_ms, self._any_loud = [], [], [], False
+        self._clocks.media(at_ms[-1])
+        self._ear.passed(payloads, audios, levels_rms, at_ms[-1])
         self._interruption.passed(audios, levels_rms)
+        self._outbox.sounded(audios, at_ms)

@@ -6,6 +6,7 @@ has been dealt with. Positions are those of the session's input-audio clock (mil
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import inf
 
 from bridge.conversation.playback import BYTES_PER_MS
@@ -27,46 +28,38 @@ class RecentAudio:
         # Side by side: a tuple a frame would be thousands that every collection of garbage has to look at.
         self._payloads: list[str] = []
         self._audios: list[bytes] = []
-        self._ends_ms: list[float] = []
-        self._end_ms = 0.0
-        self._trimmed_at_ms = 0.0
+        self._ends: list[int] = []  # in bytes, as all positions here
+        self._end = 0
+        self._trimmed_at = 0
         self._turns: dict[str, float] = {}  # not written down yet → where it began
         self._open: str | None = None
-        self._first_ms = inf  # where the first of those turns began
+        self._first = inf  # where the first of those turns began
 
-    def add(self, payload: str, audio: bytes, audio_ms: float) -> None:
-        """A piece that the model was sent."""
-        self._end_ms = end_ms = self._end_ms + audio_ms
-        self._payloads.append(payload)
-        self._audios.append(audio)
-        self._ends_ms.append(end_ms)
-        if end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
-            self._trim()
-
-    def add_all(self, payloads: Sequence[str], audios: Sequence[bytes]) -> None:
-        """Several, in order."""
+    def add(self, payloads: Sequence[str], audios: Sequence[bytes]) -> None:
+        """Pieces that the model was sent, at least one, as Twilio sent them and decoded."""
         self._payloads += payloads
         self._audios += audios
-        end_ms = self._end_ms
-        self._ends_ms += [end_ms := end_ms + len(audio) / BYTES_PER_MS for audio in audios]
-        self._end_ms = end_ms
-        if self._end_ms > self._trimmed_at_ms + TRIMMED_EVERY_MS:
+        ends = accumulate(map(len, audios), initial=self._end)
+        next(ends)
+        self._ends += ends
+        self._end = self._ends[-1]
+        if self._end > self._trimmed_at + TRIMMED_EVERY_MS * BYTES_PER_MS:
             self._trim()
 
     def _trim(self) -> None:
-        self._trimmed_at_ms = self._end_ms
-        keep_from_ms = self._end_ms - BETWEEN_TURNS_MS
-        if self._first_ms < keep_from_ms:
-            keep_from_ms = max(self._end_ms - KEPT_MS, self._first_ms)
-        gone = bisect_right(self._ends_ms, keep_from_ms)
-        del self._payloads[:gone], self._audios[:gone], self._ends_ms[:gone]
+        self._trimmed_at = self._end
+        keep_from: float = self._end - BETWEEN_TURNS_MS * BYTES_PER_MS
+        if self._first < keep_from:
+            keep_from = max(self._end - KEPT_MS * BYTES_PER_MS, self._first)
+        gone = bisect_right(self._ends, keep_from)
+        del self._payloads[:gone], self._audios[:gone], self._ends[:gone]
 
     def turn_began(self, item_id: str, start_ms: float) -> None:
         """``speech_started``. A detector hears one turn at a time: one that was open before is over."""
         self._trim()
         if self._open is not None:
             self._turns.pop(self._open, None)
-        self._turns[item_id], self._open = start_ms, item_id
+        self._turns[item_id], self._open = start_ms * BYTES_PER_MS, item_id
         self._look_for_the_first()
 
     def turn_ended(self, item_id: str) -> None:
@@ -83,14 +76,14 @@ class RecentAudio:
         """The AI speaks about what was said; a turn that is still open is not among that."""
         if not self._turns:
             return
-        self._turns = {item_id: start_ms for item_id, start_ms in self._turns.items() if item_id == self._open}
+        self._turns = {item_id: start for item_id, start in self._turns.items() if item_id == self._open}
         self._look_for_the_first()
 
     def _look_for_the_first(self) -> None:
-        self._first_ms = min(self._turns.values(), default=inf)
+        self._first = min(self._turns.values(), default=inf)
 
     def unheard(self) -> list[Frame]:
         """Everything from the first turn on that is kept; empty if there is none."""
         self._trim()
-        first = bisect_right(self._ends_ms, self._first_ms)
+        first = bisect_right(self._ends, self._first)
         return list(zip(self._payloads[first:], self._audios[first:], strict=True))

@@ -21,8 +21,9 @@ class Standing(msgspec.Struct, frozen=True):
 class CallObserver(Protocol):
     """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law at 8 kHz."""
 
-    def caller_audio(self, audio: bytes, at_ms: float) -> None:
-        """A piece of the caller's audio arrived."""
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
+        """Pieces of the caller's audio arrived, each at its time. They are told late, but before anything that came behind them, and
+        at the latest when the session is asked to :meth:`LiveCall.catch_up`."""
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """Audio of the AI was sent; it is heard behind what was sent before."""
@@ -62,6 +63,9 @@ class LiveCall(Protocol):
 
     def unwatch(self, observer: CallObserver) -> None:
         """Who watched does so no more."""
+
+    def catch_up(self) -> None:
+        """Those who watch are told what was heard by now."""
 
     def glimpse(self) -> Sequence[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""

@@ -1,7 +1,7 @@
 """One live call as operators see it between its events: how loud it is, what is being said, where it stands."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import sqrt
 
 from bridge.conversation.g711 import rms
@@ -37,10 +37,10 @@ class Watch:
 
     # --- what the session tells --------------------------------------------------------------------------------------------
 
-    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
         """See ``CallObserver.caller_audio``."""
-        self._arrived.append(audio)
-        self._arrived_at_ms.append(at_ms)
+        self._arrived.extend(audios)
+        self._arrived_at_ms.extend(at_ms)
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.agent_audio``."""
@@ -54,6 +54,7 @@ class Watch:
 
     def pass_over(self) -> None:
         """Nobody listens to what was heard since this was asked last: how loud it was is all that is asked of it."""
+        self.session.catch_up()
         self._heard["caller"].extend(self._arrived)
         self._arrived.clear()
         self._arrived_at_ms.clear()
@@ -63,6 +64,7 @@ class Watch:
 
     def heard(self) -> list[tuple[Side, Piece]]:
         """What was heard of both sides since this was asked last."""
+        self.session.catch_up()
         for audio, at_ms in zip(self._arrived, self._arrived_at_ms, strict=True):
             self._caller.offer(audio, at_ms)
         self._arrived.clear()

@@ -37,8 +37,12 @@ class Channels:
         self._caller_is_placed = False
         """Some of their audio was handed out, and the rest follows it."""
 
-    def caller_audio(self, audio: bytes, at_ms: float) -> None:
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
         """See ``CallObserver.caller_audio``."""
+        for audio, came_at_ms in zip(audios, at_ms, strict=True):
+            self._caller_said(audio, came_at_ms)
+
+    def _caller_said(self, audio: bytes, at_ms: float) -> None:
         # What arrives now has been said by now.
         said_ms = _whole_frame(at_ms) - len(audio) / FRAMES_PER_MS
         if not self._caller_is_placed:

@@ -54,6 +54,9 @@ class Recorded(Protocol):
     def watch(self, observer: Channels) -> None:
         """One more watches from now on."""
 
+    def catch_up(self) -> None:
+        """Those who watch are told what was heard by now."""
+
     def unwatch(self, observer: Channels) -> None:
         """Who watched does so no more."""
 
@@ -77,12 +80,15 @@ class StreamRecording:
     def end(self) -> None:
         """Nothing of the stream is recorded from now on. Returns at once."""
         if not self.over.is_set():
+            self._session.catch_up()
             self._rest = self._channels.rest(self._session.call_ms)
             self.over.set()
             self._session.unwatch(self._channels)
 
     def heard(self) -> Block:
         """What was heard and has not been asked for before."""
+        if not self.over.is_set():
+            self._session.catch_up()
         rest, self._rest = self._rest, None
         return rest if rest is not None else self._channels.take(self._session.call_ms)
 

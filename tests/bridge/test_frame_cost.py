@@ -16,25 +16,25 @@ SLACK = 1.05
 """Of instructions. There is none for steps: behind one of them any amount of work may hide."""
 MEASURED = {
     (3, 11): {
-        "frame, AI silent": Cost(485, 47.4),
+        "frame, AI silent": Cost(472, 47.6),
         "delta": Cost(1387, 128.0),
-        "frame, AI speaking": Cost(480, 47.0),
-        "mark": Cost(834, 57.8),
-        "frame, watched": Cost(564, 55.0),
+        "frame, AI speaking": Cost(472, 47.6),
+        "mark": Cost(809, 56.1),
+        "frame, watched": Cost(480, 47.9),
     },
     (3, 12): {
-        "frame, AI silent": Cost(427, 47.3),
+        "frame, AI silent": Cost(414, 47.6),
         "delta": Cost(1252, 127.0),
-        "frame, AI speaking": Cost(423, 47.0),
-        "mark": Cost(763, 56.5),
-        "frame, watched": Cost(497, 55.0),
+        "frame, AI speaking": Cost(414, 47.6),
+        "mark": Cost(740, 54.9),
+        "frame, watched": Cost(421, 47.8),
     },
     (3, 13): {
-        "frame, AI silent": Cost(416, 44.8),
+        "frame, AI silent": Cost(404, 45.2),
         "delta": Cost(1211, 120.9),
-        "frame, AI speaking": Cost(417, 45.3),
-        "mark": Cost(710, 51.7),
-        "frame, watched": Cost(500, 53.9),
+        "frame, AI speaking": Cost(414, 46.4),
+        "mark": Cost(693, 50.3),
+        "frame, watched": Cost(420, 46.7),
     },
 }
 """What ``python -m tests.bridge.frame_cost`` says, by the version of Python: each compiles to other instructions."""

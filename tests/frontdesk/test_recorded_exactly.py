@@ -40,8 +40,9 @@ class RecordedPlay(_Play):
 
     def _record(self, output: wanted.AnyOutput, at_ms: float) -> None:
         match output:
-            case wanted.CallerSounded(audio=audio):
-                self.channels.caller_audio(audio, at_ms)
+            case wanted.CallerSounded(audios=audios, at_ms=came_at_ms):
+                began_ms = self.now_ms - at_ms
+                self.channels.caller_audio(audios, [one_ms - began_ms for one_ms in came_at_ms])
             case wanted.AgentSounded(audio=audio):
                 self.channels.agent_audio(audio, at_ms)
             case wanted.AgentSilenced():
@@ -49,6 +50,7 @@ class RecordedPlay(_Play):
             case wanted.CloseStream():
                 self.blocks.append(self.channels.rest(at_ms))
         if at_ms > 1000 * (len(self.blocks) + 1):
+            self._core_takes(given.Looked())
             self.blocks.append(self.channels.take(at_ms))
 
 

@@ -61,6 +61,9 @@ def said(line: Line) -> list[tuple[str, object]]:
     story: list[tuple[str, object]] = []
     model: list[tuple[str, object]] = []
     for _, output in line.outputs:
+        if isinstance(output, wanted.CallerSounded):
+            story += [("sounded", piece) for piece in zip(output.audios, output.at_ms, strict=True)]
+            continue
         if not isinstance(output, wanted.SendModel):
             story.append(("", output))
             continue
@@ -101,6 +104,8 @@ def test_frames_that_come_together_decide_what_they_decide_one_by_one(
         at_once.do(given.TwilioFrames(frames))
         assert at_once.core.wake_at_ms == one_by_one.core.wake_at_ms
         assert at_once.phase is one_by_one.phase
+    for line in (one_by_one, at_once):
+        line.do(given.Looked())
     assert said(at_once) == said(one_by_one)
 
 

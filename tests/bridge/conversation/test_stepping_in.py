@@ -467,6 +467,7 @@ def test_what_sounds_is_told_only_while_somebody_watches() -> None:
 
     line.do(given.Watched(True))
     line.media()
+    line.do(given.Looked())
     line.turn_begins("u1")
     line.turn_ends("u1", 1000)
     line.speak("An answer.", 3000)

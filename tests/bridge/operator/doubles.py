@@ -42,6 +42,9 @@ class Session:
         assert self.observer is observer
         self.observer = None
 
+    def catch_up(self) -> None:
+        """Everything is told at once here."""
+
     def glimpse(self) -> Sequence[Glimpse]:
         if self.breaks:
             raise RuntimeError("a defect")

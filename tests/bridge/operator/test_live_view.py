@@ -71,8 +71,8 @@ def test_every_call_is_shown_once_a_beat_and_never_all_at_once() -> None:
 
 
 def test_the_caller_is_as_loud_as_they_arrived(session: Session, look: Look) -> None:
-    session.watching.caller_audio(QUIET * 160, session.call_ms)
-    session.watching.caller_audio(LOUD * 160, session.call_ms)
+    session.watching.caller_audio([QUIET * 160], [session.call_ms])
+    session.watching.caller_audio([LOUD * 160], [session.call_ms])
     caller, agent = levels(look)
     assert caller == pytest.approx(32124 / 2**0.5, abs=1)
     assert agent == 0
@@ -181,7 +181,7 @@ def test_a_call_that_another_stream_carries_on_is_watched_there(session: Session
     look.sessions.sessions = [again]
     look.passes()
     assert session.observer is None
-    again.watching.caller_audio(LOUD * 160, again.call_ms)
+    again.watching.caller_audio([LOUD * 160], [again.call_ms])
     assert levels(look)[0] == 32124
 
 
@@ -208,7 +208,7 @@ async def test_who_listens_hears_both_sides_as_they_are_heard_and_nobody_else_do
     began_ms = session.call_ms
     session.watching.agent_audio(LOUD * 8 * 250, began_ms)
     for _ in range(3):
-        session.watching.caller_audio(QUIET * 8 * 100, session.call_ms)
+        session.watching.caller_audio([QUIET * 8 * 100], [session.call_ms])
         look.passes(TICKS_A_PIECE)
     heard = [message for message in await read(one) if message["type"] == "audio"]
     agent = [message for message in heard if message["side"] == "agent"]
@@ -228,10 +228,10 @@ async def test_listening_ends_when_asked_to_when_the_reader_goes_and_with_the_ca
     look.view.unlisten(sid(), readers[0])
     look.view.unlisten(sid(2), readers[0])
     look.view.forget(readers[1])
-    session.watching.caller_audio(LOUD * 800, session.call_ms)
+    session.watching.caller_audio([LOUD * 800], [session.call_ms])
     look.passes()
     look.view.take(event(9, ONE_OF_EACH[-1]))
-    session.watching.caller_audio(LOUD * 800, session.call_ms)
+    session.watching.caller_audio([LOUD * 800], [session.call_ms])
     look.passes()
     assert [len(await read(each)) for each in readers] == [0, 0, 1]
 
@@ -241,7 +241,7 @@ async def test_the_last_words_before_a_stream_ends_are_heard(session: Session) -
     look.passes()
     one = reader()
     look.view.listen(session, sid(), one)
-    session.watching.caller_audio(LOUD * 80, session.call_ms)
+    session.watching.caller_audio([LOUD * 80], [session.call_ms])
     look.sessions.sessions = []
     look.passes(1)
     assert [message["side"] for message in await read(one)] == ["caller"]
@@ -283,14 +283,14 @@ def test_it_is_known_who_hears_a_call(session: Session, look: Look) -> None:
 async def test_audio_of_before_anybody_listened_is_not_heard_and_moves_nothing(session: Session, look: Look) -> None:
     ear = reader()
     look.view.listen(session, sid(), ear)
-    session.watching.caller_audio(LOUD * 160, session.call_ms)
+    session.watching.caller_audio([LOUD * 160], [session.call_ms])
     look.passes(TICKS_A_PIECE)
     look.view.unlisten(sid(), ear)
-    session.watching.caller_audio(LOUD * 160, session.call_ms)
+    session.watching.caller_audio([LOUD * 160], [session.call_ms])
     look.passes(TICKS_A_BEAT)
     look.view.listen(session, sid(), ear)
     came_at_ms = session.call_ms
-    session.watching.caller_audio(QUIET * 160, came_at_ms)
+    session.watching.caller_audio([QUIET * 160], [came_at_ms])
     look.passes(TICKS_A_PIECE)
     pieces = [message for message in await read(ear) if message["type"] == "audio" and message["side"] == "caller"]
     assert [piece["at_ms"] for piece in pieces][-1] == round(came_at_ms)

@@ -40,7 +40,7 @@ def spans(channel: NDArray[np.int16], code: int) -> list[tuple[float, float]]:
 def talk(channels: Channels, from_ms: int, to_ms: int, code: int = 1, late_ms: float = 0) -> None:
     """The caller speaks; each piece arrives when it has been said."""
     for at_ms in range(from_ms + FRAME_MS, to_ms + 1, FRAME_MS):
-        channels.caller_audio(audio(FRAME_MS, code), at_ms + late_ms)
+        channels.caller_audio([audio(FRAME_MS, code)], [at_ms + late_ms])
 
 
 def test_the_caller_stands_where_they_spoke_and_the_ai_where_it_was_heard() -> None:
@@ -80,7 +80,7 @@ def test_audio_that_the_network_delayed_is_waited_for_and_stays_in_its_place() -
 def test_a_beginning_that_came_late_does_not_make_the_rest_late() -> None:
     channels = Channels()
     for _ in range(4):
-        channels.caller_audio(audio(FRAME_MS), 100)  # all of it at once
+        channels.caller_audio([audio(FRAME_MS)], [100])  # all of it at once
     talk(channels, 80, 600)
     both = line(channels.take(600), channels.rest(700))
     assert spans(both[:, 0], 1) == [(0, 600)]
@@ -88,7 +88,7 @@ def test_a_beginning_that_came_late_does_not_make_the_rest_late() -> None:
 
 def test_what_was_handed_out_stays_where_it_is() -> None:
     channels = Channels()
-    channels.caller_audio(audio(FRAME_MS), 120)
+    channels.caller_audio([audio(FRAME_MS)], [120])
     blocks = [channels.take(120)]
     talk(channels, 20, 600)
     both = line(*blocks, channels.rest(1000))

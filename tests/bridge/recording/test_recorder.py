@@ -39,6 +39,7 @@ class Session:
     def __init__(self) -> None:
         self.call_ms = 0.0
         self.observers: list[Channels] = []
+        self.late: list[tuple[bytes, float]] = []
 
     def watch(self, observer: Channels) -> None:
         self.observers.append(observer)
@@ -46,12 +47,17 @@ class Session:
     def unwatch(self, observer: Channels) -> None:
         self.observers.remove(observer)
 
+    def catch_up(self) -> None:
+        """What was said lately and not told yet."""
+        late, self.late = self.late, []
+        for observer in self.observers:
+            observer.caller_audio([audio for audio, _ in late], [at_ms for _, at_ms in late])
+
     def talk(self, length_ms: int, code: int = 1) -> None:
         """The caller talks for so long."""
         for _ in range(length_ms // 20):
             self.call_ms += 20
-            for observer in self.observers:
-                observer.caller_audio(bytes([code]) * 160, self.call_ms)
+            self.late.append((bytes([code]) * 160, self.call_ms))
 
 
 @pytest.fixture
