@@ -264,7 +264,7 @@ class CallSession:
 
     def catch_up(self) -> None:
         """Those who watch are told what was heard by now."""
-        self._step_for_others(given.Looked())
+        self.step(given.Looked())
 
     def glimpse(self) -> list[Glimpse]:
         """The lines that are being said, and those that have ended since the last look."""

@@ -67,7 +67,8 @@ class Capacity:
         """Why no new stream is taken; ``None`` if one is."""
         if self.is_draining:
             return "draining"
-        if self._live_calls() - self._finishing() >= self._max_calls:
+        live_calls = self._live_calls()
+        if live_calls >= self._max_calls and live_calls - self._finishing() >= self._max_calls:
             return "at_capacity"
         return "overloaded" if self._lag.is_too_late else None
 

@@ -125,7 +125,7 @@ class Watched(Input, frozen=True):
 
 
 class Looked(Input, frozen=True):
-    """Somebody who watches is about to look: what was heard of the caller and is entered later is entered now."""
+    """Somebody who watches is about to look: what was heard of the caller and is told late is told now."""
 
 
 class Draining(Input, frozen=True):

@@ -70,14 +70,14 @@ class Interruption:
         self._so_far.loud_ms += self.gate.overhear(audios, levels_rms)
 
     @property
-    def may_go_on(self) -> bool:
-        """Whether the AI was cut and goes on if it stays quiet: then every loud frame matters."""
-        return self._cut_off_after is not None
+    def waits_for_quiet(self) -> bool:
+        """Whether the AI was cut and goes on once it is quiet: then every loud frame matters."""
+        return self._cut_off_after is not None and not self._turns
 
     def _loud_for(self, audio_ms: float) -> bool:
         """``True``: the AI waits anew for quiet before it goes on."""
         self._so_far.loud_ms += audio_ms
-        if self._cut_off_after is None or self._turns:
+        if not self.waits_for_quiet:
             return False
         waits_anew = self._quiet_since_ms == inf
         self._quiet_since_ms = self._outbox.now_ms

@@ -133,7 +133,7 @@ class Conversation:
             elif isinstance(happened, given.ModelFrame):
                 self.is_settled_anew = self._from_model(happened)
             elif isinstance(happened, given.Looked):
-                self.plain_audio.enter()
+                self.plain_audio.tell()
                 self.is_settled_anew = False
             else:
                 self.plain_audio.enter()

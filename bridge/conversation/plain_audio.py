@@ -38,6 +38,7 @@ class PlainAudio:
         self._payloads: list[str] = []
         self._audios: list[bytes] = []
         self._at_ms: list[float] = []
+        self._told = 0  # of these, to who watches
         self._any_loud = False
 
     def take(self, message: Media) -> bytes | None:
@@ -52,7 +53,7 @@ class PlainAudio:
         except ValueError:
             return None
         if audio.translate(None, gate.quiet):
-            if self._voice.is_sounding() or self._interruption.may_go_on:
+            if self._voice.is_sounding() or self._interruption.waits_for_quiet:
                 return None
             self._any_loud = True
         elif not audio:
@@ -67,15 +68,21 @@ class PlainAudio:
         if self._at_ms:
             self._clocks.media(self._at_ms[-1])
 
+    def tell(self) -> None:
+        """Tells who watches of what was taken."""
+        told, self._told = self._told, len(self._audios)
+        if told < self._told:
+            self._outbox.sounded(self._audios[told:], self._at_ms[told:])
+
     def enter(self) -> None:
         """Enters what was taken since this was done last."""
         audios = self._audios
         if not audios:
             return
+        self.tell()
         levels_rms = rms_of_each(audios) if self._any_loud else None
         payloads, at_ms = self._payloads, self._at_ms
-        self._payloads, self._audios, self._at_ms, self._any_loud = [], [], [], False
+        self._payloads, self._audios, self._at_ms, self._told, self._any_loud = [], [], [], 0, False
         self._clocks.media(at_ms[-1])
         self._ear.passed(payloads, audios, levels_rms, at_ms[-1])
         self._interruption.passed(audios, levels_rms)
-        self._outbox.sounded(audios, at_ms)

@@ -19,6 +19,8 @@ from calls.ids import CallSid
 TICK_S = 0.05
 TICKS_A_BEAT = 6
 """Every call has its turn each 300 ms."""
+TICKS_A_LOOK = 3
+"""Sessions that have come or gone are looked for so often."""
 TICKS_A_PIECE = 2
 """Who listens gets a piece each 100 ms."""
 
@@ -101,7 +103,8 @@ class LiveView:
     def tick(self) -> None:
         """A twentieth of a second has passed."""
         self._ticks += 1
-        self._follow_sessions()
+        if self._ticks % TICKS_A_LOOK == 1:
+            self._follow_sessions()
         for watch in list(self._watches.values()):
             if watch.call_sid in self._listeners and (self._ticks - watch.turn) % TICKS_A_PIECE == 0:
                 self._softly(watch, self._sound)

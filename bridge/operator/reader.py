@@ -14,7 +14,7 @@ MAX_BYTES = 8 * 1024 * 1024
 SENT_AT_ONCE_BYTES = 64 * 1024
 SEND_WITHIN_S = 5.0
 """How long a reader may take to make room for ``SENT_AT_ONCE_BYTES``."""
-SENT_EVERY_S = 0.03
+SENT_EVERY_S = 0.05
 """What comes within that time after a sending goes together: nobody sees the difference, and the calls of a process that has many have
 the use of the rest."""
 

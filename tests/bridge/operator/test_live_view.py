@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.operator.live_view import TICKS_A_BEAT, TICKS_A_PIECE, LiveView
+from bridge.operator.live_view import TICKS_A_BEAT, TICKS_A_LOOK, TICKS_A_PIECE, LiveView
 from calls.operator import Glimpse
 from tests.bridge.operator.doubles import Session, Sessions, read, reader
 from tests.calls.examples import ONE_OF_EACH, answered, event, sid
@@ -172,6 +172,7 @@ def test_calls_come_and_go_while_somebody_looks(session: Session, look: Look) ->
     unknown, other = Session(), Session(sid(2))
     unknown.call_sid = None
     look.sessions.sessions = [unknown, other]
+    look.passes(TICKS_A_LOOK)
     assert {shown["call_sid"] for shown in look.passes()} == {sid(2)}
     assert (session.observer, unknown.observer) == (None, None)
 
