@@ -82,9 +82,10 @@ def bench_command(
     Runs `frontdesk serve` on a core of its own, with a store on disk and one operator attached, between simulated phones and a simulated
     model on another: 50 frames a second in, bursts of speech out, turns, interruptions. More and more calls are tried until one frame
     in a hundred is more than 20 ms late, or anything is lost. The least that a Python process can do for such a call, the bare
-    relay, is measured in turns with it. Needs no account and no network.
+    relay, is measured in turns with it, and at 20, 60 and 120 calls at the same time, too, so that a machine that is now fast and now slow
+    is as fast for the one as for the other. Needs no account and no network.
 
-    A default run takes 6 to 8 minutes. Leave the machine alone meanwhile; what others use of it is said at the end.
+    A default run takes 7 to 9 minutes. Leave the machine alone meanwhile; what others use of it is said at the end.
 
     \b
     Examples:

@@ -40,7 +40,9 @@ def drawn(steps: Sequence[Step]) -> Figure:
     FigureCanvasAgg(figure)
     delays, work = figure.subplots(2, 1, sharex=True)
     for program in (FRONTDESK, RELAY):
-        own = sorted((one for one in steps if one.program == program and not one.generator_was_the_limit), key=_calls)
+        own = sorted(
+            (one for one in steps if one.program == program and not one.beside and not one.generator_was_the_limit), key=_calls
+        )
         if own:
             _draw(delays, work, program, own)
     delays.axhline(LATE_MS, color="#b00020", linewidth=0.8, linestyle=":")

@@ -39,6 +39,7 @@ MEMORY_FROM_CALLS = 20
 """With fewer, what a call needs is lost in what a process does anyway."""
 
 
+BESIDE = ", both at the same time"
 PLAIN_COLUMNS = 200
 """How wide a table is where there is no terminal to ask."""
 
@@ -54,8 +55,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def verdicts_of(steps: Sequence[Step]) -> list[Verdict]:
     """The targets that these steps can be held against."""
+    beside = [step for step in steps if step.beside]
+    steps = [step for step in steps if not step.beside]
     ours, theirs = _of(steps, FRONTDESK), _of(steps, RELAY)
-    found = [_cpu(calls, _at(ours, calls), _at(theirs, calls)) for calls in CPU_CALLS if _at(ours, calls) and _at(theirs, calls)]
+    found = [
+        _cpu(calls, _at(_of(compared, FRONTDESK), calls), _at(_of(compared, RELAY), calls), "" if compared is steps else BESIDE)
+        for calls in CPU_CALLS
+        for compared in (beside, steps)
+        if _at(_of(compared, FRONTDESK), calls) and _at(_of(compared, RELAY), calls)
+    ]
     if _at(ours, LATE_CALLS):
         found.append(_late(_at(ours, LATE_CALLS), _at(theirs, LATE_CALLS)))
     crowded = [step for step in ours if step.calls >= MEMORY_FROM_CALLS and step.holds]
@@ -72,14 +80,14 @@ def verdicts_of(steps: Sequence[Step]) -> list[Verdict]:
     return found
 
 
-def _cpu(calls: int, ours: Sequence[Step], theirs: Sequence[Step]) -> Verdict:
-    """Of several rounds, each is compared with the one it was measured in turns with."""
+def _cpu(calls: int, ours: Sequence[Step], theirs: Sequence[Step], how: str) -> Verdict:
+    """Of several rounds, each is compared with the one it was measured with, in turns or at the same time."""
     factors = [ratio(one.cpu_ms, other.cpu_ms) for one, other in zip(ours, theirs, strict=False)]
     factor = median(factors)
     measured = f"{factor:.2f}" + (
         f" (median of {len(factors)}, {min(factors):.2f} to {max(factors):.2f})" if len(factors) > 1 else ""
     )
-    what = f"CPU per call at {calls} calls, frontdesk : bare relay"
+    what = f"CPU per call at {calls} calls, frontdesk : bare relay{how}"
     return Verdict(what=what, measured=measured, target=f"≤ {CPU_TARGET:g}", met=factor <= CPU_TARGET)
 
 
@@ -128,7 +136,7 @@ def show(console: Console, steps: Sequence[Step]) -> None:
     table = Table(title="frontdesk bench", title_justify="left", box=SIMPLE_HEAD, caption_justify="left", caption=_CAPTION)
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name == "program" else "right")
-    for step in sorted(steps, key=lambda one: (one.calls, one.program != FRONTDESK)):
+    for step in sorted((step for step in steps if not step.beside), key=lambda one: (one.calls, one.program != FRONTDESK)):
         table.add_row(*cells_of(step), style=None if step.holds else "dim")
     console.print(table)
     _show_capacities(console, steps)
@@ -148,6 +156,8 @@ _CAPTION = (
 
 def line_of(step: Step) -> str:
     """A step in a line, for whoever watches."""
+    if step.beside:
+        return f"{step.program}, {step.calls} calls, both programs at the same time: CPU {step.cpu_ms:.2f} ms per call-second"
     figures = (
         f"phone → model {_three(step.caller)} ms, model → phone {_three(step.agent)} ms, "
         f"CPU {step.cpu_ms:.2f} ms per call-second, memory {step.memory_mb:.2f} MB per call"
@@ -202,11 +212,11 @@ def doubts_of(steps: Sequence[Step]) -> list[str]:
         f"The generator was the bottleneck at {step.calls} calls ({step.program}): it used {step.generator_busy:.0%} of its core and was "
         f"{step.generator_late.p99:.1f} ms late itself (p99). Do not take that step's figures for the program's."
         for step in steps
-        if step.generator_was_the_limit
+        if step.generator_was_the_limit and not step.beside
     ]
     if placement() == (None, None):
         doubts.append("Program and generator share the only core: every figure holds both. Use a machine with two cores or more.")
-    disturbed = max((step.others_busy for step in steps), default=0.0)
+    disturbed = max((step.others_busy for step in steps if not step.beside), default=0.0)
     if disturbed > 0.1:
         doubts.append(f"Other processes used up to {disturbed:.0%} of a core meanwhile. Stop them and measure again.")
     return doubts

@@ -54,6 +54,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     generator_late: Spread
     others_busy: float
     """How much of a core everybody else used."""
+    beside: bool = False
+    """Measured while the other program had as many calls on the same core: what they cost may be compared, and nothing else."""
 
     @property
     def late_ms(self) -> float:
@@ -108,6 +110,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 def capacity_of(steps: list[Step]) -> Capacity:
     """What the steps of one program say, in any order."""
+    steps = [step for step in steps if not step.beside]
     sound = [step for step in steps if not step.generator_was_the_limit]
     breaks = min((step.calls for step in sound if not step.holds), default=None)
     below = [step.calls for step in sound if step.holds and (breaks is None or step.calls < breaks)]

@@ -4,13 +4,14 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 import aiohttp
+import msgspec
 import uvloop
 
 from benchmarks import processes, shops
@@ -24,6 +25,8 @@ from benchmarks.operators import Case, attached
 from benchmarks.operators import Measured as OperatorsRead
 from benchmarks.processes import NotReady
 
+BESIDE = (20, 60, 120)
+"""Calls of each program when both are measured at the same time: a core carries as many of both."""
 CALLS = (1, 20, 60, 120, 200, 280, 360, 440, 520, 600, 700, 800, 900)
 SECONDS = 10.0
 MOST_CALLS = 1000
@@ -57,6 +60,10 @@ class Progress:
     done: Callable[[Step], None] = field(default=lambda _: None)
 
 
+_Program = tuple[Measured, list[ModelSession]]
+"""A program, and the sessions of the model that it talks to."""
+
+
 class CannotMeasure(Exception):
     """The sweep cannot go on; ``str()`` says why and what to do."""
 
@@ -84,15 +91,16 @@ async def _sweep(plan: Plan, progress: Progress) -> None:
             cpu.pin(0, own_core)  # the operator's process, which is begun from here, too
         folder = await stack.enter_async_context(scratch())
         shops.open_shops(folder / "shops", 1)
-        url, sessions = await stack.enter_async_context(model_listening(plan.seed))
         progress.now("starting")
         chance = random.Random(f"lines {plan.seed}")
-        programs = [await stack.enter_async_context(_bridge(folder, url, program_core))]
+        programs: list[_Program] = []
+        for start in (_bridge, _relay) if plan.with_relay else (_bridge,):
+            url, sessions = await stack.enter_async_context(model_listening(plan.seed))
+            measured = await stack.enter_async_context(start(folder, url, program_core))
+            programs.append((await _warmed(measured, sessions, chance, progress), sessions))
+        await _steps(plan, progress, programs, chance)
         if plan.with_relay:
-            programs.append(await stack.enter_async_context(_relay(folder, url, program_core)))
-        for index, program in enumerate(programs):
-            programs[index] = await _warmed(program, sessions, chance, progress)
-        await _steps(plan, progress, programs, sessions, chance)
+            await _beside(plan, progress, programs, chance)
 
 
 @asynccontextmanager
@@ -122,14 +130,12 @@ async def _warmed(measured: Measured, sessions: list[ModelSession], chance: rand
     return Measured(measured.name, measured.program, measured.number, idle_mb, measured.has_metrics)
 
 
-async def _steps(
-    plan: Plan, progress: Progress, programs: list[Measured], sessions: list[ModelSession], chance: random.Random
-) -> None:
-    steps: dict[str, list[Step]] = {measured.name: [] for measured in programs}
-    courses = {measured.name: course(plan, steps[measured.name]) for measured in programs}
+async def _steps(plan: Plan, progress: Progress, programs: Sequence[_Program], chance: random.Random) -> None:
+    steps: dict[str, list[Step]] = {measured.name: [] for measured, _ in programs}
+    courses = {measured.name: course(plan, steps[measured.name]) for measured, _ in programs}
     wanted = {name: next(one, None) for name, one in courses.items()}
     while any(calls is not None for calls in wanted.values()):
-        for measured in programs:
+        for measured, sessions in programs:
             calls = wanted[measured.name]
             if calls is None:
                 continue
@@ -137,6 +143,30 @@ async def _steps(
             steps[measured.name].append(step)
             progress.done(step)
             wanted[measured.name] = next(courses[measured.name], None)
+
+
+async def _beside(plan: Plan, progress: Progress, programs: Sequence[_Program], chance: random.Random) -> None:
+    """The programs at the same time: a machine that is now fast and now slow is as fast for the one as for the other."""
+    for calls in (count for count in BESIDE if count in plan.calls):
+        for _ in range(plan.rounds):
+            for measured, _ in programs:
+                await _ready(measured)
+            steps = await asyncio.gather(
+                *(
+                    measure(
+                        measured, calls, plan.seconds, sessions, chance=chance, tell=_of_both(progress, calls, is_first=not nth)
+                    )
+                    for nth, (measured, sessions) in enumerate(programs)
+                )
+            )
+            for step, (_, sessions) in zip(steps, programs, strict=True):
+                sessions.clear()
+                progress.done(msgspec.structs.replace(step, beside=True))
+
+
+def _of_both(progress: Progress, calls: int, *, is_first: bool) -> Tell:
+    """Both do the same, and of one it is told."""
+    return lambda text: progress.now(f"both, {calls} calls each: {text}") if is_first else None
 
 
 async def _tried(

@@ -194,6 +194,23 @@ def test_processor_time_is_judged_as_a_ratio_at_each_number_of_calls_both_had() 
     assert [(one.what.split()[4], one.measured, one.met) for one in judged] == [("60", "1.50", False)]
 
 
+def test_what_was_measured_at_the_same_time_is_judged_by_itself_and_counts_for_nothing_else() -> None:
+    in_turns = [*holding(60, cpu_ms=6.0), *holding(60, program=RELAY, cpu_ms=4.0)]
+    beside = [
+        step(cpu_ms=6.0, beside=True, caller=late(99), lost=7, others_busy=0.8, memory_mb=9.0),
+        step(cpu_ms=5.0, beside=True, program=RELAY, generator_busy=0.99),
+    ]
+    judged = [one for one in report.verdicts_of([*in_turns, *beside]) if one.what.startswith("CPU")]
+    assert [(one.what.partition("relay")[2], one.measured, one.met) for one in judged] == [
+        (", both at the same time", "1.20", True),
+        ("", "1.50", False),
+    ]
+    others = [one for one in report.verdicts_of([*in_turns, *beside]) if not one.what.startswith("CPU")]
+    assert others == [one for one in report.verdicts_of(in_turns) if not one.what.startswith("CPU")]
+    assert report.doubts_of([*in_turns, *beside]) == report.doubts_of(in_turns)
+    assert "both programs at the same time: CPU 6.00 ms" in report.line_of(beside[0])
+
+
 def test_of_several_rounds_each_is_compared_with_its_own_and_the_median_counts() -> None:
     ours, theirs = (
         holding(60, cpu_ms=6.0) * 3,

@@ -14,8 +14,14 @@ def test_a_call_is_measured_through_the_bridge_and_through_the_relay(monkeypatch
     monkeypatch.setattr(sweep, "WARM_UP_S", 0.1)
     monkeypatch.setattr(sweep, "WARM_UP_CALLS", 1)
     done: list[Step] = []
+    monkeypatch.setattr(sweep, "BESIDE", (1,))
     sweep.run(Plan(calls=(1,), seconds=1.5, refines=False), Progress(done=done.append))
-    assert [step.program for step in done] == [FRONTDESK, RELAY]
+    assert [(step.program, step.beside) for step in done] == [
+        (FRONTDESK, False),
+        (RELAY, False),
+        (FRONTDESK, True),
+        (RELAY, True),
+    ]
     for step in done:
         assert (step.lost, step.lost_audio_ms, step.refusal, step.dropped) == (0, 0, "", 0)
         assert 0 < step.frames <= 50 * step.lasted_s + 1

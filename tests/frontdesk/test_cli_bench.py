@@ -44,7 +44,7 @@ def test_help_teaches_what_is_measured_how_long_it_takes_and_what_to_type() -> N
         "on a core of its own",
         "one operator attached",
         "until one frame in a hundred is more than 20 ms late",
-        "takes 6 to 8 minutes",
+        "takes 7 to 9 minutes",
         "frontdesk bench --calls 20,60,120 --rounds 5",
         "Exit codes: 0 measured",
     ):
