@@ -86,6 +86,40 @@ class CallSession:
     """Serves one media stream. ``business_id`` is the one in the stream's URL, if it names one; ``session_of`` finds the session that
     serves an earlier stream of the same call in this process and has not noticed that it is over."""
 
+    __slots__ = (
+        "_about",
+        "_answered",
+        "_armed_for_ms",
+        "_attempt",
+        "_business_id",
+        "_call_sid",
+        "_caller",
+        "_clock_zero_s",
+        "_core",
+        "_do",
+        "_for_twilio",
+        "_given_up",
+        "_is_drained",
+        "_is_given_up",
+        "_jobs",
+        "_loop",
+        "_model",
+        "_model_of",
+        "_observers",
+        "_over",
+        "_profile",
+        "_recording",
+        "_release",
+        "_report",
+        "_services",
+        "_session_of",
+        "_socket",
+        "_timer",
+        "_to_twilio",
+        "_tools",
+        "_wall_zero",
+    )
+
     def __init__(
         self,
         services: Services,

@@ -35,6 +35,8 @@ class Track:
     ``kept_ms``: how much may wait to be taken; beyond it the newest is let go.
     """
 
+    __slots__ = ("_end_ms", "_kept_ms", "_slack_ms", "_waiting")
+
     def __init__(self, slack_ms: float = 0, kept_ms: float = KEPT_MS) -> None:
         self._slack_ms, self._kept_ms = slack_ms, kept_ms
         self._waiting: deque[Piece] = deque()

@@ -15,6 +15,8 @@ class ModelSessions:
     """Sockets by the number of their session. ``step`` hands the core what happens; it is never called before the method returns that
     made it happen."""
 
+    __slots__ = ("_breaker", "_in_use", "_left", "_loop", "_now_ms", "_sockets", "_step", "_tasks", "_used")
+
     def __init__(self, breaker: ModelBreaker, now_ms: Callable[[], float], step: Callable[[given.AnyInput], None]) -> None:
         self._breaker = breaker
         self._now_ms = now_ms

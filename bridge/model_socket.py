@@ -43,6 +43,8 @@ class _Trial:
     """A socket that was opened before the call, until it has answered a ping. What it is sent is kept, should it be dead, and what it
     says is held back: an error of the time before the call is nobody's."""
 
+    __slots__ = ("_connection", "held", "is_passed", "sent")
+
     def __init__(self, connection: EngineConnection) -> None:
         self._connection = connection
         self.sent: list[str] = []
@@ -64,6 +66,19 @@ class _Trial:
 
 class ModelSocket:
     """One session's socket. ``send`` never waits; ``run`` does the work until the socket is gone."""
+
+    __slots__ = (
+        "_endpoint",
+        "_in_dialect",
+        "_is_behind",
+        "_is_sending",
+        "_model",
+        "_open",
+        "_queue",
+        "_spare",
+        "_trial",
+        "warm_age_s",
+    )
 
     def __init__(self, endpoint: ModelEndpoint, model: str | None, spare: Callable[[], Spare | None] | None = None) -> None:
         """``spare``: gives a socket that is open already, if there is one, in place of connecting."""

@@ -38,6 +38,19 @@ class SpokenLine(msgspec.Struct, frozen=True):
 class AgentVoice:
     """Asks for responses one at a time, plays what comes, and knows what of it was heard."""
 
+    __slots__ = (
+        "_from_pcm",
+        "_lines_said",
+        "_operators_lines",
+        "_outbox",
+        "_transcript",
+        "_unfinished",
+        "_writer",
+        "last_audio_ms",
+        "playback",
+        "responses",
+    )
+
     def __init__(self, outbox: Outbox, transcript: Transcript) -> None:
         self.responses = Responses()
         self.playback = Playback()

@@ -25,6 +25,8 @@ class Aside(msgspec.Struct, frozen=True):
 class Asides:
     """Turns that ended over the AI's voice: answered after it has finished, and only if they were more than a backchannel."""
 
+    __slots__ = ("_kept", "_language", "_quiet_since_ms")
+
     def __init__(self, language: str) -> None:
         self._language = language
         self._kept: list[Aside] = []

@@ -37,6 +37,8 @@ MAX_FACTOR = 4
 class NoiseFloor:
     """The 10th percentile of frame loudness over the last three seconds."""
 
+    __slots__ = ("_before_those", "_lengths_ms", "_levels_rms", "_sorted", "_unmeasured", "_unmeasured_bytes", "_window_ms")
+
     def __init__(self) -> None:
         self._levels_rms: deque[float] = deque()
         self._lengths_ms: deque[float] = deque()
@@ -127,6 +129,8 @@ class Burst(msgspec.Struct):
 
 class BargeInGate:
     """Listens to the caller while the AI can be heard."""
+
+    __slots__ = ("_floor", "_settings", "burst", "hears_speech", "last_was_loud", "quiet")
 
     def __init__(self, settings: BargeIn) -> None:
         self._settings = settings

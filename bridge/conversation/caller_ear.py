@@ -21,6 +21,23 @@ class CallerEar:
     """Passes the caller's audio on, byte for byte unless the model hears PCM. Shut, it holds the last five seconds and lets them
     follow in order."""
 
+    __slots__ = (
+        "_held",
+        "_held_at_most_ms",
+        "_held_ms",
+        "_in_pcm",
+        "_new_resampler",
+        "_outbox",
+        "_settings",
+        "_voiced_above_rms",
+        "asides",
+        "hears_again",
+        "is_direct",
+        "is_open",
+        "recent",
+        "turns",
+    )
+
     def __init__(self, outbox: Outbox) -> None:
         self.turns = CallerTurns(Turns())
         self.asides = Asides("en")

@@ -29,6 +29,8 @@ FINAL = frozenset({"operator", "max_duration", "max_cost"})
 class CarryingOn:
     """What one stream takes over from those before it; nothing, if it is the first."""
 
+    __slots__ = ("_conversation", "resumed")
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self.resumed: Resumed | None = None

@@ -13,6 +13,8 @@ ASKS = 2
 class Clocks:
     """The clocks of one stream. They run from the end of the greeting on, except the call's own."""
 
+    __slots__ = ("_asked", "_last_media_ms", "_quiet_since_ms", "_silence_ms", "max_call_at_ms")
+
     def __init__(self) -> None:
         self._silence_ms = inf
         self._quiet_since_ms: float | None = None

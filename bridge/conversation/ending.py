@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class Ending:
     """Ends one stream, once. ``closing`` is the closing under way, if there is one."""
 
+    __slots__ = ("_conversation", "_decided", "_farewells", "closing")
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._farewells: Farewells | None = None

@@ -51,6 +51,8 @@ def _phrases(lists: Iterable[str]) -> frozenset[Words]:
 class Farewells:
     """The phrases of one business: English, its own language, and what its file adds."""
 
+    __slots__ = ("_courtesy", "_end", "_ignored", "_written")
+
     def __init__(self, language: str, settings: Closing) -> None:
         languages = dict.fromkeys((language, "en"))
         own_end, own_ignored = _exact(settings.phrases), _exact(settings.ignore)

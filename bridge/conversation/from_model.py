@@ -29,6 +29,8 @@ _BEFORE_CONFIRMATION = (ev.SessionUpdated, ev.ModelError, ev.UnreadableEvent, ev
 class ModelSide:
     """Takes in the events of the model's socket."""
 
+    __slots__ = ("_conversation", "_held", "_last_frame", "_react", "connected", "last_was_news")
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._held: list[ev.ModelEvent] = []

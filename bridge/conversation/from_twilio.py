@@ -19,6 +19,8 @@ _DIGITS = frozenset("0123456789*#ABCDabcd")
 class TwilioSide:
     """Takes in the frames of the media WebSocket."""
 
+    __slots__ = ("_conversation", "_stream_sid", "last_was_news")
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._stream_sid: str | None = None

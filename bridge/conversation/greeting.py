@@ -18,6 +18,17 @@ SUBSTANTIAL_MS = 700
 class Greeting:
     """How far the greeting has come, and what the caller said over it."""
 
+    __slots__ = (
+        "first_audio_ms",
+        "has_late_audio",
+        "has_substantial_turn",
+        "is_recorded",
+        "items",
+        "response_is_done",
+        "text_is_done",
+        "turns",
+    )
+
     def __init__(self) -> None:
         self.first_audio_ms: float | None = None
         self.items: list[str] = []

@@ -29,6 +29,21 @@ class _Loudness(msgspec.Struct):
 class Interruption:
     """One stream's interruptions."""
 
+    __slots__ = (
+        "_cut_off_after",
+        "_outbox",
+        "_quiet_since_ms",
+        "_settings",
+        "_so_far",
+        "_stream_began_ms",
+        "_transcript",
+        "_turns",
+        "_voice",
+        "gate",
+        "loudness_of",
+        "pass_quiet",
+    )
+
     def __init__(self, outbox: Outbox, voice: AgentVoice, transcript: Transcript) -> None:
         self._outbox = outbox
         self._voice = voice

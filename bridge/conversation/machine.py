@@ -56,6 +56,42 @@ TOKEN_WITHIN_MS = 5_000
 class Conversation:
     """One call's stream."""
 
+    __slots__ = (
+        "_began_ms",
+        "_deadlines",
+        "_lost_too_early",
+        "_model",
+        "_new_resampler",
+        "_recorded_greeting",
+        "_take",
+        "_twilio",
+        "carrying_on",
+        "clocks",
+        "ear",
+        "ending",
+        "greeting",
+        "interruption",
+        "is_settled_anew",
+        "leg",
+        "lines",
+        "model_is_gone",
+        "model_is_open",
+        "operators",
+        "outbox",
+        "phase",
+        "plain_audio",
+        "profile",
+        "record",
+        "session_is_confirmed",
+        "session_is_requested",
+        "spending",
+        "start_received_ms",
+        "tools",
+        "tools_await_reply",
+        "transcript",
+        "voice",
+    )
+
     def __init__(self, new_resampler: NewResampler) -> None:
         self._new_resampler = new_resampler
         self.phase = Phase.CONNECTING

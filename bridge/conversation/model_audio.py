@@ -53,6 +53,8 @@ def spelled(confirmed: dict[str, Any]) -> str:
 class CallerInPcm:
     """The caller's audio as the model hears it."""
 
+    __slots__ = ("_resampler",)
+
     def __init__(self, new_resampler: NewResampler) -> None:
         self._resampler = new_resampler(PHONE_HZ, PCM_HZ)
 
@@ -64,6 +66,8 @@ class CallerInPcm:
 
 class AgentFromPcm:
     """The model's audio as the phone plays it. Every item is a stream of its own, and no two are under way at once."""
+
+    __slots__ = ("_half_a_sample", "_item_id", "_new_resampler", "_resampler", "_response_id")
 
     def __init__(self, new_resampler: NewResampler) -> None:
         self._new_resampler = new_resampler

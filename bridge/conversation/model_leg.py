@@ -70,6 +70,27 @@ class Outage(msgspec.Struct):
 class ModelLeg:
     """One call's sessions with the model."""
 
+    __slots__ = (
+        "_attempts",
+        "_broke_off",
+        "_chance",
+        "_conversation",
+        "_fruitless",
+        "_has_proved_itself",
+        "_hears_again_until_ms",
+        "_newest",
+        "_next",
+        "_next_opened",
+        "_opened_at_ms",
+        "_renews_at_ms",
+        "_told",
+        "_under_way",
+        "_without_ms",
+        "outage",
+        "session",
+        "was_set_up",
+    )
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self.session = 0

@@ -18,6 +18,19 @@ LONGEST_APPEND_BYTES = 48_000
 class Outbox:
     """Collects the outputs of a step. Owns the call's event numbers: there are no gaps because nobody else counts."""
 
+    __slots__ = (
+        "_caller_audio",
+        "_caller_audio_at",
+        "_last_seq",
+        "_more_audio",
+        "_more_bytes",
+        "_outputs",
+        "_told",
+        "has_model",
+        "is_watched",
+        "now_ms",
+    )
+
     def __init__(self) -> None:
         self.now_ms = 0.0
         self._outputs: list[AnyOutput] = []

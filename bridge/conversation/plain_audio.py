@@ -28,6 +28,20 @@ MOST_FRAMES = 64
 class PlainAudio:
     """Takes frames of the caller that decide nothing. ``stream_sid`` is the stream they have to be of."""
 
+    __slots__ = (
+        "_any_loud",
+        "_at_ms",
+        "_audios",
+        "_clocks",
+        "_ear",
+        "_interruption",
+        "_outbox",
+        "_payloads",
+        "_told",
+        "_voice",
+        "stream_sid",
+    )
+
     def __init__(self, outbox: Outbox, voice: AgentVoice, ear: CallerEar, interruption: Interruption, clocks: Clocks) -> None:
         self.stream_sid: str | None = None
         self._outbox = outbox

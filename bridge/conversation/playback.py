@@ -47,6 +47,19 @@ class _Stretch(msgspec.Struct):
 class Playback:
     """The ledger of one stream. All positions are milliseconds of audio since the stream began, cleared audio left out."""
 
+    __slots__ = (
+        "_confirmed_ms",
+        "_dropped_ms",
+        "_marks_sent",
+        "_origin_from_mark",
+        "_origin_ms",
+        "_outstanding",
+        "_sent_ms",
+        "_stretches",
+        "generation",
+        "last_mark_was_news",
+    )
+
     def __init__(self) -> None:
         self.generation = 0
         self._marks_sent = 0

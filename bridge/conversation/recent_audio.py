@@ -24,6 +24,8 @@ Frame = tuple[str, bytes]
 class RecentAudio:
     """The caller's latest audio of one session."""
 
+    __slots__ = ("_audios", "_end", "_ends", "_first", "_open", "_payloads", "_trimmed_at", "_turns")
+
     def __init__(self) -> None:
         # Side by side: a tuple a frame would be thousands that every collection of garbage has to look at.
         self._payloads: list[str] = []

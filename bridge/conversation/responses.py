@@ -77,6 +77,8 @@ class Response(msgspec.Struct):
 class Responses:
     """What has been asked of the model, and what is still to be asked."""
 
+    __slots__ = ("_over", "_waiting", "active", "has_been_asked", "withheld")
+
     def __init__(self) -> None:
         self.active: Response | None = None
         self.has_been_asked = False

@@ -17,6 +17,8 @@ from calls.record import CallRecord
 class Spending:
     """The usage and cost of one stream, and with what earlier streams of the call have cost, of the call."""
 
+    __slots__ = ("_before", "_call_cost_usd", "_counted", "_is_unlooked_at", "_limit_usd", "_rate", "usage")
+
     def __init__(self) -> None:
         self.usage: Usage = {}
         """Of this stream."""

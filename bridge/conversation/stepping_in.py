@@ -35,6 +35,8 @@ _NO_AI = "the AI is not on this call any more"
 class SteppingIn:
     """The operators' side of one stream."""
 
+    __slots__ = ("_conversation", "is_muted", "unmutes_at_ms")
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self.is_muted = False

@@ -102,6 +102,8 @@ class Escalate(msgspec.Struct, frozen=True):
 class Tools:
     """The calls of one model session."""
 
+    __slots__ = ("_calls", "_done", "_http", "_lead", "_outbox", "_profile", "_record", "_seen_mcp")
+
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._calls: dict[str, Call] = {}

@@ -46,6 +46,8 @@ class _Line(msgspec.Struct, eq=False):
 class Transcript:
     """The lines of one stream. ``due`` hands out what may be recorded."""
 
+    __slots__ = ("_all_settled", "_by_item", "_hidden", "_lines", "_over", "_spoken_chars", "_spoken_ms")
+
     def __init__(self) -> None:
         self._lines: list[_Line] = []
         self._all_settled = 0  # of so many of the first lines nothing more will come

@@ -27,6 +27,8 @@ class _Turn(msgspec.Struct):
 class CallerTurns:
     """The turns of one stream, on the model's input-audio clock."""
 
+    __slots__ = ("_appended_at_ms", "_appended_ms", "_ended", "_open", "_settings", "_voiced_ms", "stopped_at_ms")
+
     def __init__(self, settings: TurnSettings) -> None:
         self._settings = settings
         self._open: dict[str, _Turn] = {}

@@ -153,6 +153,8 @@ def audio_of(payload: str) -> bytes | None:
 class StreamWriter:
     """Writes the three messages a stream may be sent. Bound to one stream, whose id is encoded once."""
 
+    __slots__ = ("_sid",)
+
     def __init__(self, stream_sid: str) -> None:
         self._sid = json.dumps(stream_sid)
 

@@ -93,6 +93,8 @@ def extent(data: bytes | bytearray, at: int, max_bytes: int, *, masked: bool) ->
 class Frames:
     """What comes in becomes messages, what goes out becomes bytes. A message of more than ``max_message_bytes`` is refused (1009)."""
 
+    __slots__ = ("_answers", "_begun", "_fragments", "_is_text", "_library", "_max_bytes", "has_answers", "is_over")
+
     def __init__(self, max_message_bytes: int) -> None:
         self._max_bytes = max_message_bytes
         self._library = Protocol(Side.SERVER, state=State.OPEN, max_size=max_message_bytes)

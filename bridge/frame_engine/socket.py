@@ -17,6 +17,8 @@ class EngineSocket(asyncio.Protocol):
     It takes the place of ``before`` as the transport's protocol, which is told of nothing but the connection's end.
     """
 
+    __slots__ = ("_before", "_context", "_cut", "_early", "_frames", "_over", "_received", "_room", "_transport", "_waiting")
+
     def __init__(self, transport: asyncio.Transport, before: asyncio.BaseProtocol, max_message_bytes: int) -> None:
         self._transport, self._before = transport, before
         self._frames = Frames(max_message_bytes)

@@ -19,6 +19,22 @@ FRAMES_KEPT = 6_000
 class Watch:
     """Observes one session. Nothing of it may cost the audio path more than keeping a reference."""
 
+    __slots__ = (
+        "_agent",
+        "_arrived",
+        "_arrived_at_ms",
+        "_beaten_at_ms",
+        "_caller",
+        "_heard",
+        "_over",
+        "_stood",
+        "_told",
+        "call_sid",
+        "is_broken",
+        "session",
+        "turn",
+    )
+
     def __init__(self, session: LiveCall, call_sid: CallSid, turn: int) -> None:
         self.session = session
         self.call_sid = call_sid
