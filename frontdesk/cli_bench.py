@@ -52,7 +52,7 @@ class CallCounts(click.ParamType[tuple[int, ...]]):
     default=1,
     show_default=True,
     metavar="N",
-    help="How often each number of calls is measured, bridge and relay in turns. Ratios are then medians.",
+    help="How often each number of calls is measured, bridge and relay in turns. Ratios are medians then, and most rounds decide.",
 )
 @click.option("--no-relay", is_flag=True, help="Leave out the bare relay, and with it all ratios. Takes half the time.")
 @click.option(

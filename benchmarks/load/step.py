@@ -1,5 +1,6 @@
 """One step of a sweep: so many calls through one program, what was read of it, and what follows from that."""
 
+from collections.abc import Sequence
 from math import nan
 
 import msgspec
@@ -108,14 +109,20 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.holds} calls or more" + (", the generator gave in first" if self.is_generators else "")
 
 
-def capacity_of(steps: list[Step]) -> Capacity:
-    """What the steps of one program say, in any order."""
+def capacity_of(steps: Sequence[Step]) -> Capacity:
+    """What the steps of one program say, in any order. Where a number of calls was measured several times, most of them decide."""
     steps = [step for step in steps if not step.beside]
-    sound = [step for step in steps if not step.generator_was_the_limit]
-    breaks = min((step.calls for step in sound if not step.holds), default=None)
-    below = [step.calls for step in sound if step.holds and (breaks is None or step.calls < breaks)]
-    gave_in = breaks is None and any(step.generator_was_the_limit for step in steps)
+    held = {calls: mostly_holds(steps, calls) for calls in {step.calls for step in steps}}
+    breaks = min((calls for calls, holds in held.items() if holds is False), default=None)
+    below = [calls for calls, holds in held.items() if holds and (breaks is None or calls < breaks)]
+    gave_in = breaks is None and None in held.values()
     return Capacity(holds=max(below, default=0), breaks=breaks, is_generators=gave_in)
+
+
+def mostly_holds(steps: Sequence[Step], calls: int) -> bool | None:
+    """Whether most of the steps with so many calls held, those left out that say more about the generator; ``None`` if none is left."""
+    sound = [step.holds for step in steps if step.calls == calls and not step.generator_was_the_limit]
+    return sum(sound) * 2 > len(sound) if sound else None
 
 
 def next_between(capacity: Capacity, nearer_than: float = 0.1) -> int | None:

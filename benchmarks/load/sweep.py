@@ -20,7 +20,7 @@ from benchmarks.load import cpu
 from benchmarks.load.lines import Number, model_listening
 from benchmarks.load.model import ModelSession
 from benchmarks.load.round import Measured, Tell, measure
-from benchmarks.load.step import FRONTDESK, RELAY, Step, capacity_of, next_between
+from benchmarks.load.step import FRONTDESK, RELAY, Step, capacity_of, mostly_holds, next_between
 from benchmarks.operators import Case, attached
 from benchmarks.operators import Measured as OperatorsRead
 from benchmarks.processes import NotReady
@@ -49,7 +49,7 @@ class Plan:
     refines: bool = True
     """Whether the capacity is looked for between the last step that held and the first that did not."""
     rounds: int = 1
-    """How often each of ``calls`` is measured, the programs in turns."""
+    """How often each number of calls is measured, the programs in turns."""
 
 
 @dataclass(slots=True)
@@ -188,11 +188,12 @@ def course(plan: Plan, done: list[Step]) -> Iterator[int]:
     for calls in plan.calls:
         for _ in range(plan.rounds):
             yield calls
-        if not done[-1].holds or done[-1].generator_was_the_limit:
+        if not mostly_holds(done, calls):
             break
     while plan.refines and (calls := next_between(capacity_of(done)) or 0):
-        yield calls
-        if done[-1].generator_was_the_limit:
+        for _ in range(plan.rounds):
+            yield calls
+        if mostly_holds(done, calls) is None:
             break
 
 
