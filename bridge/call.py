@@ -216,6 +216,13 @@ class CallSession:
                 if self._profile is not None and not self._is_drained:
                     self._services.after_call.stream_over(self._call_sid, self._profile)
             await self._finish_model()
+            self._fall_apart()
+
+    def _fall_apart(self) -> None:
+        """See :meth:`Conversation.fall_apart`: some two hundred objects a call would wait for the collector otherwise."""
+        self._core.fall_apart()
+        self._model.fall_apart()
+        self._do = {}
 
     def call_over(self, status: str, duration_ms: int | None) -> bool:
         """Twilio's status callback says that the call has ended. It may come while the stream's end is still being dealt with;

@@ -63,6 +63,10 @@ class ModelSessions:
             await asyncio.wait(tasks, timeout=within_s)
         return tasks
 
+    def fall_apart(self) -> None:
+        """Nobody is told anything any more, and so nobody has to be known."""
+        self._step, self._now_ms = _nobody, _never
+
     def _leave(self, session: int) -> None:
         task = self._tasks.pop(session)
         del self._sockets[session]
@@ -89,3 +93,11 @@ class ModelSessions:
             self._step(given.ModelClosed(str(unreachable), session, hopeless=hopeless))
         else:
             self._step(given.ModelClosed(reason, session))
+
+
+def _nobody(_: given.AnyInput) -> None:
+    """Whom an ended call's sockets tell."""
+
+
+def _never() -> float:
+    return 0.0

@@ -75,6 +75,10 @@ class ModelSide:
         elif len(self._held) < MAX_HELD_EVENTS:
             self._held.append(event)
 
+    def fall_apart(self) -> None:
+        """See :meth:`Conversation.fall_apart`."""
+        self._react = {}
+
     def _is_repeated(self, frame: str | bytes) -> bool:
         """Whether an event came twice in a row. Each has an id of its own, so the same bytes are the same event."""
         repeated = frame == self._last_frame and (b'"event_id"' in frame if isinstance(frame, bytes) else '"event_id"' in frame)

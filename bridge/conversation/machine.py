@@ -182,6 +182,15 @@ class Conversation:
             self.outbox.add(wanted.Release(None, {}))
         return self.outbox.drain()
 
+    def fall_apart(self) -> None:
+        """Nothing happens on an ended stream any more: its parts forget each other, so that all of it is gone when the last who looks at
+        it lets go, and no collector has to find it. What it was can still be read."""
+        self.phase = Phase.ENDED  # even if it broke before it came to that
+        self._take = {}
+        self._model.fall_apart()
+        for part in (self.ending, self.operators, self.leg, self.carrying_on, self._twilio, self._model):
+            del part._conversation
+
     @property
     def wake_at_ms(self) -> float:
         """When to hand in a ``Tick`` if nothing else happens before; ``inf``: never."""
