@@ -4,15 +4,17 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.load import cpu
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "benchmark"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 15.0
 SERVE = [sys.executable, "-c", "from frontdesk.cli import main; main()", "serve"]
@@ -41,16 +43,17 @@ async def bridge(
     operators: str = "",
     warm_sockets: int = 0,
     core: int | None = None,
+    more: Mapping[str, str] = NOTHING,
 ) -> AsyncIterator[Program]:
     """``frontdesk serve`` with a store of its own in ``folder``. ``operators`` is its ``OPERATOR_TOKENS``, ``warm_sockets`` its
-    ``FRONTDESK_WARM_SOCKETS``, ``core`` the one it has to stay on.
+    ``FRONTDESK_WARM_SOCKETS``, ``core`` the one it has to stay on, ``more`` what else its environment has.
 
     Raises:
         NotReady: it did not come up.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    own = {"OPERATOR_TOKENS": operators, "FRONTDESK_WARM_SOCKETS": str(warm_sockets)}
+    own = {"OPERATOR_TOKENS": operators, "FRONTDESK_WARM_SOCKETS": str(warm_sockets), **more}
     environ = serve_environ(folder, businesses, model_url, twilio_url, port=port, public_url=url) | own
     async with _running(SERVE, environ, folder / "bridge.log", port, core) as pid:
         yield Program(url, pid)
@@ -78,12 +81,18 @@ def serve_environ(
 
 @asynccontextmanager
 async def floor(
-    folder: Path, model_url: str, *, early: bool, module: str = "benchmarks.floor", core: int | None = None
+    folder: Path,
+    model_url: str,
+    *,
+    early: bool,
+    module: str = "benchmarks.floor",
+    core: int | None = None,
+    more: Mapping[str, str] = NOTHING,
 ) -> AsyncIterator[Program]:
-    """The relay of ``benchmarks/floor.py``, or another one of its command line. Raises :class:`NotReady`."""
+    """The relay of ``benchmarks/floor.py``, or another one of its command line; ``more``: its environment. Raises :class:`NotReady`."""
     port = free_port()
     command = [sys.executable, "-m", module, str(port), model_url, *(["--early"] if early else [])]
-    async with _running(command, {}, folder / "floor.log", port, core) as pid:
+    async with _running(command, dict(more), folder / "floor.log", port, core) as pid:
         yield Program(f"http://127.0.0.1:{port}", pid)
 
 

@@ -71,9 +71,9 @@ class MediaSocket(Protocol):
 class CallObserver(Protocol):
     """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law."""
 
-    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
-        """Pieces of the caller's audio arrived, each at its time. They are told late, but before anything that came behind them, and
-        at the latest when the session is asked to :meth:`CallSession.catch_up`."""
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float], began_ms: float = 0.0) -> None:
+        """Pieces of the caller's audio arrived, each at its time, by a clock that was at ``began_ms`` at the ``start``. They are told
+        late, but before anything that came behind them, and at the latest when the session is asked to :meth:`CallSession.catch_up`."""
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """Audio of the AI was sent; it is heard behind what was sent before."""
@@ -316,8 +316,7 @@ class CallSession:
 
     def _caller_sounded(self, output: wanted.CallerSounded) -> None:
         began_ms = self._core.start_received_ms or 0.0
-        at_ms = [at_ms - began_ms for at_ms in output.at_ms]
-        self._observe(lambda one: one.caller_audio(output.audios, at_ms))
+        self._observe(lambda one: one.caller_audio(output.audios, output.at_ms, began_ms))
 
     def _observe(self, tell: Callable[[CallObserver], None]) -> None:
         for observer in self._observers:

@@ -58,6 +58,7 @@ class CallCounts(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--no-refine", is_flag=True, help="Do not look for the limit between the last step that held and the first that did not."
 )
+@click.option("--tls", is_flag=True, help="Speak to the model over TLS, with a certificate made for the run.")
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same callers.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @click.option(
@@ -73,6 +74,7 @@ def bench_command(
     rounds: int,
     no_relay: bool,
     no_refine: bool,
+    tls: bool,
     seed: int,
     as_json: bool,
     plot: Path | None,
@@ -92,12 +94,15 @@ def bench_command(
       frontdesk bench
       frontdesk bench --calls 20,60,120 --rounds 5 --no-refine --plot bench.svg
       frontdesk bench --calls 60 --no-relay --json > bench.json
+      frontdesk bench --calls 20,60,120 --tls --no-refine
 
     \b
     Exit codes: 0 measured, whatever the figures are · 1 nothing could be measured · 2 usage
     """
     sweep, report = _benchmarks("sweep"), _benchmarks("report")
     draw = None if plot is None else _plotting(plot)
+    if tls:
+        _benchmarks("certificate")  # made sure of before anything is begun
     plan = sweep.Plan(
         calls=calls or sweep.CALLS,
         seconds=seconds,
@@ -105,6 +110,7 @@ def bench_command(
         with_relay=not no_relay,
         refines=not no_refine,
         rounds=rounds,
+        with_tls=tls,
     )
     steps: list[object] = []
     is_interrupted = _run(sweep, report, plan, steps)

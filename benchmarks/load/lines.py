@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import aiohttp
 
-from benchmarks.load import wire
+from benchmarks.load import tls, wire
 from benchmarks.load.model import ModelSession
 from benchmarks.load.phone import FRAME_S, PhoneLine
 from benchmarks.processes import ACCOUNT_SID, AUTH_TOKEN
@@ -157,8 +158,8 @@ class Lines:
 
 
 @asynccontextmanager
-async def model_listening(seed: int) -> AsyncIterator[tuple[str, list[ModelSession]]]:
-    """The model's URL, and its sessions as they come."""
+async def model_listening(seed: int, certificate: Path | None = None) -> AsyncIterator[tuple[str, list[ModelSession]]]:
+    """The model's URL, and its sessions as they come. ``certificate``: what it proves itself with; without one there is no TLS."""
     sessions: list[ModelSession] = []
     numbers = count()
 
@@ -166,8 +167,9 @@ async def model_listening(seed: int) -> AsyncIterator[tuple[str, list[ModelSessi
         sessions.append(ModelSession(next(numbers) % wire.MOST_LINES, seed))
         return sessions[-1]
 
-    server = await asyncio.get_running_loop().create_server(begun, "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(begun, tls.HOST, 0, backlog=1024, ssl=tls.serving(certificate))
+    scheme = "ws" if certificate is None else "wss"
     try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", sessions
+        yield f"{scheme}://{tls.HOST}:{server.sockets[0].getsockname()[1]}/v1/realtime", sessions
     finally:
         server.close()

@@ -235,6 +235,7 @@ def as_json(steps: Sequence[Step], plan: Plan) -> str:
         "cores": os.cpu_count(),
         "seconds": plan.seconds,
         "rounds": plan.rounds,
+        "tls": plan.with_tls,
         "seed": plan.seed,
     }
     body = {

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import uvloop
 
 from benchmarks import processes, shops
 from benchmarks.bench import Lost, scratch
-from benchmarks.load import cpu
+from benchmarks.load import cpu, tls
 from benchmarks.load.lines import Number, model_listening
 from benchmarks.load.model import ModelSession
 from benchmarks.load.round import Measured, Tell, measure
@@ -50,6 +50,8 @@ class Plan:
     """Whether the capacity is looked for between the last step that held and the first that did not."""
     rounds: int = 1
     """How often each number of calls is measured, the programs in turns."""
+    with_tls: bool = False
+    """Whether the model is spoken to over TLS."""
 
 
 @dataclass(slots=True)
@@ -92,30 +94,38 @@ async def _sweep(plan: Plan, progress: Progress) -> None:
         folder = await stack.enter_async_context(scratch())
         shops.open_shops(folder / "shops", 1)
         progress.now("starting")
+        certificate = _certificate(folder) if plan.with_tls else None
         chance = random.Random(f"lines {plan.seed}")
         programs: list[_Program] = []
         for start in (_bridge, _relay) if plan.with_relay else (_bridge,):
-            url, sessions = await stack.enter_async_context(model_listening(plan.seed))
-            measured = await stack.enter_async_context(start(folder, url, program_core))
+            url, sessions = await stack.enter_async_context(model_listening(plan.seed, certificate))
+            measured = await stack.enter_async_context(start(folder, url, program_core, tls.trusting(certificate)))
             programs.append((await _warmed(measured, sessions, chance, progress), sessions))
         await _steps(plan, progress, programs, chance)
         if plan.with_relay:
             await _beside(plan, progress, programs, chance)
 
 
+def _certificate(folder: Path) -> Path:
+    from benchmarks.load.certificate import certificate  # noqa: PLC0415 - it needs a package that nothing else here does
+
+    return certificate(folder)
+
+
 @asynccontextmanager
-async def _bridge(folder: Path, model_url: str, core: int | None) -> AsyncIterator[Measured]:
+async def _bridge(folder: Path, model_url: str, core: int | None, more: Mapping[str, str]) -> AsyncIterator[Measured]:
     """``frontdesk serve`` with its store on disk and an operator who reads along."""
     token = secrets.token_urlsafe(16)
-    nobody = model_url.replace("ws://", "http://").partition("/v1")[0]
-    served = processes.bridge(folder, folder / "shops", model_url, nobody, operators=f"bench:operator:{token}", core=core)
+    nobody = f"http://{model_url.partition('://')[2].partition('/')[0]}"
+    operators = f"bench:operator:{token}"
+    served = processes.bridge(folder, folder / "shops", model_url, nobody, operators=operators, core=core, more=more)
     async with served as program, attached(program, token, ONE_OPERATOR, OperatorsRead()):
         yield Measured(FRONTDESK, program, Number(program.url, is_signed=True), cpu.memory_mb(program.pid), has_metrics=True)
 
 
 @asynccontextmanager
-async def _relay(folder: Path, model_url: str, core: int | None) -> AsyncIterator[Measured]:
-    async with processes.floor(folder, model_url, early=False, module="benchmarks.relay", core=core) as program:
+async def _relay(folder: Path, model_url: str, core: int | None, more: Mapping[str, str]) -> AsyncIterator[Measured]:
+    async with processes.floor(folder, model_url, early=False, module="benchmarks.relay", core=core, more=more) as program:
         yield Measured(RELAY, program, Number(program.url, is_signed=False), cpu.memory_mb(program.pid), has_metrics=False)
 
 

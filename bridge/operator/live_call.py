@@ -21,9 +21,9 @@ class Standing(msgspec.Struct, frozen=True):
 class CallObserver(Protocol):
     """Somebody who watches a call. Times are milliseconds since the stream's ``start``; audio is μ-law at 8 kHz."""
 
-    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
-        """Pieces of the caller's audio arrived, each at its time. They are told late, but before anything that came behind them, and
-        at the latest when the session is asked to :meth:`LiveCall.catch_up`."""
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float], began_ms: float = 0.0) -> None:
+        """Pieces of the caller's audio arrived, each at its time, by a clock that was at ``began_ms`` at the ``start``. They are told
+        late, but before anything that came behind them, and at the latest when the session is asked to :meth:`LiveCall.catch_up`."""
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """Audio of the AI was sent; it is heard behind what was sent before."""

@@ -35,6 +35,9 @@ class LiveView:
         self._owner = owner
         self._show = show
         self._watches: dict[CallSid, Watch] = {}
+        self._by_turn: list[dict[CallSid, Watch]] = [{} for _ in range(TICKS_A_BEAT)]
+        self._followed: list[LiveCall] | None = None
+        """The sessions there were when they were looked for last, if each of them is watched."""
         self._listeners: dict[CallSid, set[Ear]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
@@ -57,6 +60,7 @@ class LiveView:
             self._timer = None
         for watch in list(self._watches.values()):
             self._release(watch)
+        self._followed = None
         self._listeners.clear()
 
     def take(self, event: CallEvent) -> None:
@@ -105,11 +109,12 @@ class LiveView:
         self._ticks += 1
         if self._ticks % TICKS_A_LOOK == 1:
             self._follow_sessions()
-        for watch in list(self._watches.values()):
-            if watch.call_sid in self._listeners and (self._ticks - watch.turn) % TICKS_A_PIECE == 0:
-                self._softly(watch, self._sound)
-            if watch.turn == self._ticks % TICKS_A_BEAT:
-                self._softly(watch, self._beat)
+        for call_sid in list(self._listeners):
+            heard = self._watches.get(call_sid)
+            if heard is not None and (self._ticks - heard.turn) % TICKS_A_PIECE == 0:
+                self._softly(heard, self._sound)
+        for watch in list(self._by_turn[self._ticks % TICKS_A_BEAT].values()):
+            self._softly(watch, self._beat)
 
     # --- inside ------------------------------------------------------------------------------------------------------------
 
@@ -122,24 +127,29 @@ class LiveView:
 
     def _follow_sessions(self) -> None:
         """Watches who has come, lets go of who has left."""
-        live = {session.call_sid: session for session in self._sessions.live() if session.call_sid is not None}
+        sessions = list(self._sessions.live())
+        if sessions == self._followed:
+            return
+        live = {session.call_sid: session for session in sessions if session.call_sid is not None}
         for call_sid, watch in list(self._watches.items()):
             if live.get(call_sid) is not watch.session:
                 self._softly(watch, self._sound)
                 self._release(watch)
         for call_sid, session in live.items():
             self._adopt(session, call_sid)
+        self._followed = sessions if len(live) == len(sessions) else None
 
     def _adopt(self, session: LiveCall, call_sid: CallSid) -> None:
         if call_sid in self._watches:
             return
         self._adopted += 1
         watch = Watch(session, call_sid, self._adopted % TICKS_A_BEAT)
-        self._watches[call_sid] = watch
+        self._watches[call_sid] = self._by_turn[watch.turn][call_sid] = watch
         self._softly(watch, session.watch)
 
     def _release(self, watch: Watch) -> None:
         self._watches.pop(watch.call_sid, None)
+        self._by_turn[watch.turn].pop(watch.call_sid, None)
         try:
             watch.session.unwatch(watch)
         except Exception:

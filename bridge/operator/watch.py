@@ -24,6 +24,7 @@ class Watch:
         "_arrived",
         "_arrived_at_ms",
         "_beaten_at_ms",
+        "_began_ms",
         "_caller",
         "_heard",
         "_over",
@@ -45,6 +46,7 @@ class Watch:
         self._caller, self._agent = Track(NETWORK_PAUSE_MS), Track()
         self._arrived: deque[bytes] = deque(maxlen=FRAMES_KEPT)  # of the caller, and not looked at
         self._arrived_at_ms: deque[float] = deque(maxlen=FRAMES_KEPT)
+        self._began_ms = 0.0  # of the clock of these times
         self._heard: dict[Side, list[bytes]] = {"caller": [], "agent": []}  # since the last beat
         self._beaten_at_ms = session.call_ms
         self._told: dict[str, Glimpse] = {}
@@ -53,10 +55,11 @@ class Watch:
 
     # --- what the session tells --------------------------------------------------------------------------------------------
 
-    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float], began_ms: float = 0.0) -> None:
         """See ``CallObserver.caller_audio``."""
         self._arrived.extend(audios)
         self._arrived_at_ms.extend(at_ms)
+        self._began_ms = began_ms
 
     def agent_audio(self, audio: bytes, at_ms: float) -> None:
         """See ``CallObserver.agent_audio``."""
@@ -82,7 +85,7 @@ class Watch:
         """What was heard of both sides since this was asked last."""
         self.session.catch_up()
         for audio, at_ms in zip(self._arrived, self._arrived_at_ms, strict=True):
-            self._caller.offer(audio, at_ms)
+            self._caller.offer(audio, at_ms - self._began_ms)
         self._arrived.clear()
         self._arrived_at_ms.clear()
         pieces: list[tuple[Side, Piece]] = [("caller", piece) for piece in self._caller.take()]

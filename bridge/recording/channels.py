@@ -37,10 +37,10 @@ class Channels:
         self._caller_is_placed = False
         """Some of their audio was handed out, and the rest follows it."""
 
-    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float]) -> None:
+    def caller_audio(self, audios: Sequence[bytes], at_ms: Sequence[float], began_ms: float = 0.0) -> None:
         """See ``CallObserver.caller_audio``."""
         for audio, came_at_ms in zip(audios, at_ms, strict=True):
-            self._caller_said(audio, came_at_ms)
+            self._caller_said(audio, came_at_ms - began_ms)
 
     def _caller_said(self, audio: bytes, at_ms: float) -> None:
         # What arrives now has been said by now.

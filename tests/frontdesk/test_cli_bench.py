@@ -77,9 +77,9 @@ def test_what_makes_no_sense_is_said_before_anything_is_measured(plans: list[Pla
 
 
 def test_the_options_become_the_plan(plans: list[Plan]) -> None:
-    bench("--calls", "60,20,60", "--seconds", "3", "--seed", "7", "--no-relay", "--no-refine")
+    bench("--calls", "60,20,60", "--seconds", "3", "--seed", "7", "--no-relay", "--no-refine", "--tls", "--rounds", "4")
     bench()
-    assert plans == [Plan(calls=(20, 60), seconds=3, seed=7, with_relay=False, refines=False), Plan()]
+    assert plans == [Plan(calls=(20, 60), seconds=3, seed=7, with_relay=False, refines=False, rounds=4, with_tls=True), Plan()]
 
 
 def test_the_table_goes_to_stdout_and_progress_to_stderr(plans: list[Plan]) -> None:
