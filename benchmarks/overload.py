@@ -33,7 +33,7 @@ from benchmarks.operators import Measured as OperatorsRead
 from benchmarks.operators import attached
 from benchmarks.processes import NotReady
 
-CALLS, CALLS_A_SECOND = 150, 5
+CALLS, CALLS_A_SECOND = 220, 5
 SECONDS = 20.0
 ARRIVE_S = 3.0
 ALIKE_MS = 20.0
