@@ -18,8 +18,8 @@ from frontdesk.settings import Settings
 from frontdesk.starting import announce, exit_code_of, listening
 
 FULL_COLLECTION_AFTER = 30
-"""Collections of the middle generation, the usual being 10: a burst of calls is not to be greeted between full ones. What an ended
-call leaves to them stays longer: a process under load holds some 40 MB more for it."""
+"""Collections of the middle generation, the usual being 10: a burst of calls is not to be greeted between full ones. What the web
+server leaves of its connections stays longer for it; ended calls need no collection."""
 
 log = structlog.get_logger()
 
